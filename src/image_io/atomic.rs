@@ -1,0 +1,251 @@
+//! Writing a file so that its name only ever stands for a whole one.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// What to do when the file to be written exists already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Existing {
+    /// Leave it alone and report [`WriteError::Exists`].
+    Refuse,
+    /// Replace it, keeping its permission bits.
+    Overwrite,
+}
+
+/// Where [`write_atomically`] lets its caller write: buffered, and able to seek.
+pub type Sink<'a> = BufWriter<&'a File>;
+
+/// Why a file could not be written. Nothing half-written is left behind in any of these cases.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    #[error("{} exists already; allow overwriting or choose another name", path.display())]
+    Exists { path: PathBuf },
+
+    #[error("cannot write {}: it is a folder or a device, not a file; choose another name", path.display())]
+    NotAFile { path: PathBuf },
+
+    #[error("cannot write {}: {cause}; {}", path.display(), advice(cause))]
+    Failed { path: PathBuf, cause: io::Error },
+}
+
+fn advice(cause: &io::Error) -> &'static str {
+    use io::ErrorKind::*;
+    match cause.kind() {
+        NotFound | NotADirectory => "create its folder first",
+        PermissionDenied | ReadOnlyFilesystem => "choose a folder you may write to",
+        StorageFull | QuotaExceeded | FileTooLarge => "free some space or choose another disk",
+        _ => "choose another folder or name",
+    }
+}
+
+/// Writes the file `path` through `write`: all of it, or nothing.
+///
+/// The bytes go to a hidden temporary file in the same folder (`.minkds-XXXXXX.part`), which reaches the disk before it
+/// takes the name `path`. If anything fails, or `write` returns an error, the temporary file is removed and whatever
+/// `path` named before is untouched. A symbolic link is followed, so that the link stays and its target is replaced.
+///
+/// # Errors
+/// [`WriteError`], with the error of `write` as the cause of [`WriteError::Failed`].
+pub fn write_atomically(
+    path: &Path,
+    existing: Existing,
+    write: impl FnOnce(&mut Sink<'_>) -> io::Result<()>,
+) -> Result<(), WriteError> {
+    let failed = |cause: io::Error| WriteError::Failed {
+        path: path.into(),
+        cause,
+    };
+    refuse_existing(path, existing)?;
+
+    let target = fs::canonicalize(path).unwrap_or_else(|_| path.into());
+    let folder = match target.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".minkds-").suffix(".part");
+    #[cfg(unix)]
+    {
+        // Temporary files are private by default; this one becomes an ordinary file, so the umask decides.
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    let part = builder.tempfile_in(folder).map_err(failed)?;
+
+    let mut sink = BufWriter::new(part.as_file());
+    write(&mut sink)
+        .and_then(|()| sink.flush())
+        .map_err(failed)?;
+    drop(sink);
+    if let Ok(replaced) = fs::metadata(&target) {
+        part.as_file()
+            .set_permissions(replaced.permissions())
+            .map_err(failed)?;
+    }
+    part.as_file().sync_all().map_err(failed)?;
+
+    let persisted = match existing {
+        Existing::Overwrite => part.persist(&target),
+        Existing::Refuse => part.persist_noclobber(&target),
+    };
+    match persisted {
+        Ok(_) => Ok(()),
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
+            Err(WriteError::Exists { path: path.into() })
+        }
+        Err(error) => Err(failed(error.error)),
+    }
+}
+
+/// Reports, without writing anything, the cases in which [`write_atomically`] would refuse what stands at `path`.
+pub(super) fn refuse_existing(path: &Path, existing: Existing) -> Result<(), WriteError> {
+    // Not `Path::exists`, for which a dangling link is nothing.
+    if existing == Existing::Refuse && fs::symlink_metadata(path).is_ok() {
+        return Err(WriteError::Exists { path: path.into() });
+    }
+    match fs::metadata(path) {
+        Ok(metadata) if !metadata.is_file() => Err(WriteError::NotAFile { path: path.into() }),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tempfile::TempDir;
+
+    fn names(folder: &TempDir) -> Vec<String> {
+        let entries = fs::read_dir(folder.path()).unwrap();
+        let mut names: Vec<_> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_new_file_is_written_and_nothing_else_stays() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("new.bin");
+        for existing in [Existing::Refuse, Existing::Overwrite] {
+            write_atomically(&path, existing, |sink| sink.write_all(b"whole")).unwrap();
+            assert_eq!(fs::read(&path).unwrap(), b"whole");
+            assert_eq!(names(&folder), ["new.bin"]);
+            fs::remove_file(&path).unwrap();
+        }
+    }
+
+    #[test]
+    fn while_writing_there_is_only_the_hidden_part() {
+        let folder = TempDir::new().unwrap();
+        write_atomically(&folder.path().join("new.bin"), Existing::Refuse, |_| {
+            let names = names(&folder);
+            assert!(
+                names.len() == 1 && names[0].starts_with(".minkds-") && names[0].ends_with(".part"),
+                "{names:?}"
+            );
+            Ok(())
+        })
+        .unwrap();
+    }
+
+    #[test]
+    fn an_existing_file_is_kept_or_replaced_as_asked() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("old.bin");
+        fs::write(&path, "old").unwrap();
+        let error = write_atomically(&path, Existing::Refuse, |_| {
+            unreachable!("refused before writing")
+        })
+        .unwrap_err();
+        assert!(matches!(error, WriteError::Exists { .. }), "{error}");
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+
+        write_atomically(&path, Existing::Overwrite, |sink| sink.write_all(b"new")).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(names(&folder), ["old.bin"]);
+    }
+
+    #[test]
+    fn a_file_that_appears_while_writing_is_not_clobbered() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("raced.bin");
+        let error =
+            write_atomically(&path, Existing::Refuse, |_| fs::write(&path, "theirs")).unwrap_err();
+        assert!(matches!(error, WriteError::Exists { .. }), "{error}");
+        assert_eq!(fs::read(&path).unwrap(), b"theirs");
+        assert_eq!(names(&folder), ["raced.bin"]);
+    }
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file_and_nothing_else() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("old.bin");
+        fs::write(&path, "old").unwrap();
+        let error = write_atomically(&path, Existing::Overwrite, |sink| {
+            sink.write_all(&[0; 100_000])?;
+            Err(io::ErrorKind::StorageFull.into())
+        })
+        .unwrap_err();
+        let message = error.to_string();
+        assert!(
+            message.contains("old.bin") && message.contains("free some space"),
+            "{message}"
+        );
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(names(&folder), ["old.bin"]);
+    }
+
+    #[test]
+    fn a_missing_folder_and_a_folder_in_the_way_are_refused() {
+        let folder = TempDir::new().unwrap();
+        let missing = folder.path().join("missing").join("a.bin");
+        let message = write_atomically(&missing, Existing::Refuse, |_| Ok(()))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            message.contains("a.bin") && message.contains("create its folder first"),
+            "{message}"
+        );
+
+        let error = write_atomically(folder.path(), Existing::Overwrite, |_| Ok(())).unwrap_err();
+        assert!(matches!(error, WriteError::NotAFile { .. }), "{error}");
+        assert_eq!(names(&folder), [""; 0]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn permissions_are_those_of_an_ordinary_new_file_or_of_the_replaced_one() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = TempDir::new().unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+
+        let ordinary = folder.path().join("ordinary");
+        fs::write(&ordinary, "").unwrap();
+        let path = folder.path().join("new");
+        write_atomically(&path, Existing::Refuse, |_| Ok(())).unwrap();
+        assert_eq!(mode(&path), mode(&ordinary));
+
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o604)).unwrap();
+        write_atomically(&path, Existing::Overwrite, |_| Ok(())).unwrap();
+        assert_eq!(mode(&path), 0o604);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_stays_a_link_and_its_target_is_replaced() {
+        let folder = TempDir::new().unwrap();
+        let (target, link) = (folder.path().join("target"), folder.path().join("link"));
+        fs::write(&target, "old").unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        write_atomically(&link, Existing::Overwrite, |sink| sink.write_all(b"new")).unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read(&target).unwrap(), b"new");
+
+        let dangling = folder.path().join("dangling");
+        std::os::unix::fs::symlink(folder.path().join("nowhere"), &dangling).unwrap();
+        let error = write_atomically(&dangling, Existing::Refuse, |_| Ok(())).unwrap_err();
+        assert!(matches!(error, WriteError::Exists { .. }), "{error}");
+    }
+}

@@ -1,0 +1,86 @@
+//! `ResnetBlock2D`.
+
+use burn::tensor::Tensor;
+
+use super::BlockStyle;
+use crate::model::layers::{Conv2d, GroupNorm, Linear};
+use crate::model::weights::Scope;
+
+/// Two normalised convolutions around the time embedding, and a shortcut.
+pub struct ResnetBlock2D {
+    norm1: GroupNorm,
+    conv1: Conv2d,
+    time_emb_proj: Option<Linear>,
+    norm2: GroupNorm,
+    conv2: Conv2d,
+    conv_shortcut: Option<Conv2d>,
+    scale_shift: bool,
+    output_scale_factor: f64,
+}
+
+impl ResnetBlock2D {
+    /// From `channels_in` to `channels_out`.
+    pub fn load(scope: &Scope, channels_in: usize, channels_out: usize, style: BlockStyle) -> Self {
+        let projected = channels_out * if style.scale_shift { 2 } else { 1 };
+        let norm = |name, channels| {
+            GroupNorm::load(&scope.child(name), channels, style.groups, style.eps)
+        };
+        ResnetBlock2D {
+            norm1: norm("norm1", channels_in),
+            conv1: Conv2d::same3(&scope.child("conv1"), channels_in, channels_out),
+            time_emb_proj: style
+                .temb_channels
+                .map(|width| Linear::load(&scope.child("time_emb_proj"), width, projected)),
+            norm2: norm("norm2", channels_out),
+            conv2: Conv2d::same3(&scope.child("conv2"), channels_out, channels_out),
+            conv_shortcut: (channels_in != channels_out)
+                .then(|| Conv2d::pointwise(&scope.child("conv_shortcut"), channels_in, channels_out)),
+            scale_shift: style.scale_shift,
+            output_scale_factor: 1.0,
+        }
+    }
+
+    /// The same, with its output divided by `factor`.
+    pub fn scaled(mut self, factor: f64) -> Self {
+        self.output_scale_factor = factor;
+        self
+    }
+
+    /// `x` is `[N, C, H, W]`; `temb` is `silu(time embedding)`, `[1, T]`.
+    pub fn forward(&self, x: Tensor<4>, temb: Option<&Tensor<2>>) -> Tensor<4> {
+        let mut hidden = self.conv1.forward(self.norm1.forward_silu(x.clone()));
+        let projected = match (&self.time_emb_proj, temb) {
+            (Some(project), Some(temb)) => {
+                let temb = project.forward(temb.clone());
+                let [batch, width] = temb.dims();
+                Some(temb.reshape([batch, width, 1, 1]))
+            }
+            _ => None,
+        };
+        hidden = match projected {
+            Some(temb) if self.scale_shift => {
+                let mut halves = temb.chunk(2, 1).into_iter();
+                let hidden = self.norm2.forward(hidden);
+                match (halves.next(), halves.next()) {
+                    (Some(scale), Some(shift)) => {
+                        burn::tensor::activation::silu(hidden * (scale + 1.0) + shift)
+                    }
+                    _ => unreachable!("a chunk in two has two parts"),
+                }
+            }
+            Some(temb) => self.norm2.forward_silu(hidden + temb),
+            None => self.norm2.forward_silu(hidden),
+        };
+        hidden = self.conv2.forward(hidden);
+        let shortcut = match &self.conv_shortcut {
+            Some(conv) => conv.forward(x),
+            None => x,
+        };
+        divided(shortcut + hidden, self.output_scale_factor)
+    }
+}
+
+/// `x / factor`, which is `x` for the usual factor of 1.
+pub(super) fn divided(x: Tensor<4>, factor: f64) -> Tensor<4> {
+    if factor == 1.0 { x } else { x / factor }
+}

@@ -1,0 +1,78 @@
+//! `UpBlock2D`, `AttnUpBlock2D` and `UpDecoderBlock2D`.
+
+use burn::tensor::Tensor;
+
+use super::{Attention, BlockStyle, ResnetBlock2D};
+use crate::model::layers::Conv2d;
+use crate::model::weights::Scope;
+use crate::ops;
+
+/// Residual blocks, each with attention or not and fed with a state from the way down or not, then
+/// a doubling of the size.
+pub struct UpBlock2D {
+    resnets: Vec<ResnetBlock2D>,
+    attentions: Vec<Attention>,
+    upsampler: Option<Conv2d>,
+}
+
+/// The shape of an [`UpBlock2D`].
+pub struct UpShape {
+    /// Input channels of each residual block, with what is concatenated.
+    pub channels_in: Vec<usize>,
+    /// Channels going out.
+    pub channels_out: usize,
+    /// Channels per head, where there is attention.
+    pub attention_head_dim: Option<usize>,
+    /// Whether the size doubles at the end.
+    pub upsample: bool,
+}
+
+impl UpBlock2D {
+    /// The block at `scope`.
+    pub fn load(scope: &Scope, shape: UpShape, style: BlockStyle) -> Self {
+        let width = shape.channels_out;
+        let layers = shape.channels_in.len();
+        UpBlock2D {
+            resnets: (shape.channels_in.iter().enumerate())
+                .map(|(i, &input)| {
+                    ResnetBlock2D::load(&scope.item("resnets", i), input, width, style)
+                })
+                .collect(),
+            attentions: shape
+                .attention_head_dim
+                .map_or(Vec::new(), |head_dim| {
+                    (0..layers)
+                        .map(|i| {
+                            let scope = scope.item("attentions", i);
+                            Attention::load(&scope, width, head_dim, Some(style.groups), style, 1.0)
+                        })
+                        .collect()
+                }),
+            upsampler: shape.upsample.then(|| {
+                Conv2d::same3(&scope.item("upsamplers", 0).child("conv"), width, width)
+            }),
+        }
+    }
+
+    /// `skip` gives the states of the way down, last one first; an autoencoder has none.
+    pub fn forward(
+        &self,
+        mut x: Tensor<4>,
+        temb: Option<&Tensor<2>>,
+        mut skip: impl FnMut() -> Option<Tensor<4>>,
+    ) -> Tensor<4> {
+        for (i, resnet) in self.resnets.iter().enumerate() {
+            if let Some(state) = skip() {
+                x = Tensor::cat(vec![x, state], 1);
+            }
+            x = resnet.forward(x, temb);
+            if let Some(attention) = self.attentions.get(i) {
+                x = attention.forward(x);
+            }
+        }
+        match &self.upsampler {
+            Some(conv) => conv.forward(ops::upsample_nearest_2x(x)),
+            None => x,
+        }
+    }
+}

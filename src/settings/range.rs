@@ -1,0 +1,128 @@
+//! The numeric settings in one table: name, range, and a sentence that explains each. The command
+//! line, the model's recommendations and the window's sliders all check against it.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+/// A number with a meaning: its flag, its allowed range, and its explanation.
+#[derive(Clone, Copy, Debug)]
+pub struct Range<T> {
+    /// The command line's name without dashes, and the key in JSON with underscores.
+    pub name: &'static str,
+    /// Smallest allowed value.
+    pub min: T,
+    /// Largest allowed value.
+    pub max: T,
+    /// Whether `min` itself is excluded.
+    pub open: bool,
+    /// What it does, in a sentence that a photographer understands.
+    pub help: &'static str,
+}
+
+impl<T: PartialOrd + Copy + Display + FromStr> Range<T> {
+    const fn new(name: &'static str, min: T, max: T, help: &'static str) -> Self {
+        Range {
+            name,
+            min,
+            max,
+            open: false,
+            help,
+        }
+    }
+
+    /// Whether `value` may be used; the error says what may.
+    pub fn check(&self, value: T) -> Result<T, String> {
+        let above = if self.open {
+            value > self.min
+        } else {
+            value >= self.min
+        };
+        // NaN fails both comparisons.
+        if above && value <= self.max {
+            Ok(value)
+        } else {
+            Err(format!("{} is {value}: use {}", self.name, self.allowed()))
+        }
+    }
+
+    /// Reads a value as it was typed.
+    pub fn parse(&self, text: &str) -> Result<T, String> {
+        match text.trim().parse::<T>() {
+            Ok(value) => self.check(value),
+            Err(_) => Err(format!("use {}", self.allowed())),
+        }
+    }
+
+    /// "a number from 0 to 1".
+    pub fn allowed(&self) -> String {
+        let kind = if "1.5".parse::<T>().is_ok() {
+            "a number"
+        } else {
+            "a whole number"
+        };
+        match (self.open, T::from_str("inf").ok()) {
+            (true, _) => format!("{kind} above {} and up to {}", self.min, self.max),
+            _ => format!("{kind} from {} to {}", self.min, self.max),
+        }
+    }
+}
+
+/// `--particles`.
+pub const PARTICLES: Range<u32> = Range::new(
+    "particles",
+    1,
+    64,
+    "How many versions of the picture are drawn together and compared. More are steadier and \
+     slower; with 1 there is nothing to agree with, so nothing is steered",
+);
+
+/// `--bandwidth`. The upper bound keeps h^4 inside f64 and far beyond "every particle counts".
+pub const BANDWIDTH: Range<f64> = Range {
+    name: "bandwidth",
+    min: 0.0,
+    max: 1e6,
+    open: true,
+    help: "How alike two versions of a patch must be to pull on each other: small values only let \
+           near twins agree, large ones pull every version towards the average",
+};
+
+/// `--patch-size`.
+pub const PATCH_SIZE: Range<u32> = Range::new(
+    "patch-size",
+    1,
+    128,
+    "Side of the squares that are compared between the versions, in pixels of the input. Small \
+     squares judge fine detail one by one, large ones whole structures",
+);
+
+/// `--gamma-0`.
+pub const GAMMA_0: Range<f64> = Range::new(
+    "gamma-0",
+    0.0,
+    1.0,
+    "How far each version is moved towards agreement at every step: 0 not at all, 1 all the way",
+);
+
+/// `--steps`.
+pub const STEPS: Range<u32> = Range::new(
+    "steps",
+    1,
+    1000,
+    "How many times the network refines the picture. More take proportionally longer",
+);
+
+/// `--eta`.
+pub const ETA: Range<f64> = Range::new(
+    "eta",
+    0.0,
+    1.0,
+    "How much fresh randomness DDIM adds at every step: 0 none, 1 as much as in training",
+);
+
+/// The ends of `--window`, fractions of the training steps.
+pub const WINDOW: Range<f64> = Range::new(
+    "window",
+    0.0,
+    1.0,
+    "When steering acts, as LO..HI on the way from 1 (pure noise) to 0 (finished): while LO < t/T <= HI",
+);
