@@ -5,11 +5,15 @@
 //! every step, one is chosen, decoded and checked, and [`image_io`] writes it. [`job`] does this for
 //! a list of files; [`cli`] is the command line's door to it.
 
+pub mod cli;
+pub mod device;
 pub mod error;
 pub mod image_io;
+pub mod job;
 pub mod kds;
 pub mod model;
 pub mod noise;
 pub mod ops;
+pub mod pipeline;
 pub mod scheduler;
 pub mod settings;

@@ -1,1 +1,20 @@
-fn main(){}
+//! The program. Everything it does is in the library.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+/// What a person sees if the program itself is at fault.
+const APOLOGY: &str = "minkds: internal error, nothing half-written was left; please report this";
+
+fn main() -> ExitCode {
+    // burn turns some failures into panics that the pipeline catches and explains.
+    std::panic::set_hook(Box::new(|_| ()));
+    std::panic::catch_unwind(|| minkds::cli::main(std::env::args_os())).unwrap_or_else(|panic| {
+        let text = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied());
+        let _ = writeln!(std::io::stderr(), "{APOLOGY}: {}", text.unwrap_or("no text"));
+        ExitCode::FAILURE
+    })
+}

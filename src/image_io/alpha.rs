@@ -4,10 +4,11 @@ use super::Picture;
 
 /// Gives fully transparent pixels the colour of the visible ones around them.
 ///
-/// Files store anything there, often black or leftovers, and a network would see it and let it bleed into the visible
-/// edge. Visible pixels and the alpha plane stay as they are. The colour grows from the visible pixels ring by ring,
-/// each new pixel the mean of its already coloured neighbours (8 of them at most), so that every pixel is computed
-/// once. A picture with nothing visible stays as it is.
+/// Files store anything there, often black or leftovers, and a network would see it and let it
+/// bleed into the visible edge. Visible pixels and the alpha plane stay as they are. The colour
+/// grows from the visible pixels ring by ring, each new pixel the mean of its already coloured
+/// neighbours (8 of them at most), so that every pixel is computed once. A picture with nothing
+/// visible stays as it is.
 pub fn bleed_under_alpha(picture: &mut Picture) {
     let Some(alpha) = &picture.alpha else { return };
     let (width, height) = (picture.width, picture.height);
@@ -56,7 +57,8 @@ fn neighbours(i: usize, width: usize, height: usize) -> impl Iterator<Item = usi
         .filter(move |&n| n != i)
 }
 
-/// `colour` with coverage `alpha` laid over white, in sRGB-encoded values as browsers and image editors do it.
+/// `colour` with coverage `alpha` laid over white, in sRGB-encoded values as browsers and image
+/// editors do it.
 pub(super) fn over_white(colour: [f32; 3], alpha: f32) -> [f32; 3] {
     colour.map(|value| value * alpha + (1.0 - alpha))
 }

@@ -1,7 +1,7 @@
 //! Writing a file so that its name only ever stands for a whole one.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// What to do when the file to be written exists already.
@@ -14,7 +14,61 @@ pub enum Existing {
 }
 
 /// Where [`write_atomically`] lets its caller write: buffered, and able to seek.
-pub type Sink<'a> = BufWriter<&'a File>;
+///
+/// It remembers the first error of the disk and refuses everything after it. Encoders may turn that
+/// error into text, or drop it when they write their last bytes as they go out of scope.
+pub struct Sink<'a> {
+    file: BufWriter<&'a File>,
+    failure: Option<io::Error>,
+}
+
+impl<'a> Sink<'a> {
+    fn new(file: &'a File) -> Self {
+        Self {
+            file: BufWriter::new(file),
+            failure: None,
+        }
+    }
+
+    fn attempt<T>(
+        &mut self,
+        action: impl FnOnce(&mut BufWriter<&'a File>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        if let Some(failure) = &self.failure {
+            return Err(failure.kind().into());
+        }
+        action(&mut self.file).map_err(|error| {
+            let kind = error.kind();
+            // The one error after which callers try again.
+            if kind != io::ErrorKind::Interrupted {
+                self.failure = Some(error);
+            }
+            kind.into()
+        })
+    }
+
+    /// The first error of the disk if there was one, else what `written` says.
+    fn finish(mut self, written: io::Result<()>) -> io::Result<()> {
+        let written = written.and_then(|()| self.flush());
+        self.failure.map_or(written, Err)
+    }
+}
+
+impl Write for Sink<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.attempt(|file| file.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.attempt(|file| file.flush())
+    }
+}
+
+impl Seek for Sink<'_> {
+    fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
+        self.attempt(|file| file.seek(position))
+    }
+}
 
 /// Why a file could not be written. Nothing half-written is left behind in any of these cases.
 #[derive(Debug, thiserror::Error)]
@@ -41,9 +95,10 @@ fn advice(cause: &io::Error) -> &'static str {
 
 /// Writes the file `path` through `write`: all of it, or nothing.
 ///
-/// The bytes go to a hidden temporary file in the same folder (`.minkds-XXXXXX.part`), which reaches the disk before it
-/// takes the name `path`. If anything fails, or `write` returns an error, the temporary file is removed and whatever
-/// `path` named before is untouched. A symbolic link is followed, so that the link stays and its target is replaced.
+/// The bytes go to a hidden temporary file in the same folder (`.minkds-XXXXXX.part`), which
+/// reaches the disk before it takes the name `path`. If anything fails, or `write` returns an
+/// error, the temporary file is removed and whatever `path` named before is untouched. A symbolic
+/// link is followed, so that the link stays and its target is replaced.
 ///
 /// # Errors
 /// [`WriteError`], with the error of `write` as the cause of [`WriteError::Failed`].
@@ -67,17 +122,16 @@ pub fn write_atomically(
     builder.prefix(".minkds-").suffix(".part");
     #[cfg(unix)]
     {
-        // Temporary files are private by default; this one becomes an ordinary file, so the umask decides.
+        // Temporary files are private by default; this one becomes an ordinary file, so the umask
+        // decides.
         use std::os::unix::fs::PermissionsExt;
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
     let part = builder.tempfile_in(folder).map_err(failed)?;
 
-    let mut sink = BufWriter::new(part.as_file());
-    write(&mut sink)
-        .and_then(|()| sink.flush())
-        .map_err(failed)?;
-    drop(sink);
+    let mut sink = Sink::new(part.as_file());
+    let written = write(&mut sink);
+    sink.finish(written).map_err(failed)?;
     if let Ok(replaced) = fs::metadata(&target) {
         part.as_file()
             .set_permissions(replaced.permissions())
@@ -98,7 +152,8 @@ pub fn write_atomically(
     }
 }
 
-/// Reports, without writing anything, the cases in which [`write_atomically`] would refuse what stands at `path`.
+/// Reports, without writing anything, the cases in which [`write_atomically`] would refuse what
+/// stands at `path`.
 pub(super) fn refuse_existing(path: &Path, existing: Existing) -> Result<(), WriteError> {
     // Not `Path::exists`, for which a dangling link is nothing.
     if existing == Existing::Refuse && fs::symlink_metadata(path).is_ok() {
@@ -195,6 +250,34 @@ mod tests {
         );
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(names(&folder), ["old.bin"]);
+    }
+
+    /// Linux has a file for which every disk is full.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn an_error_of_the_disk_is_not_lost_whatever_the_encoder_makes_of_it() {
+        let full = fs::OpenOptions::new()
+            .write(true)
+            .open("/dev/full")
+            .unwrap();
+        let encoders: [fn(&mut Sink<'_>) -> io::Result<()>; 3] = [
+            |sink| sink.write_all(&[0; 100]),
+            |sink| {
+                let result = sink.write_all(&[0; 100_000]);
+                result.map_err(|error| io::Error::other(error.to_string()))
+            },
+            |sink| {
+                let _ = sink.write_all(&[0; 100_000]);
+                sink.rewind().ok();
+                Ok(())
+            },
+        ];
+        for encoder in encoders {
+            let mut sink = Sink::new(&full);
+            let written = encoder(&mut sink);
+            let error = sink.finish(written).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::StorageFull, "{error}");
+        }
     }
 
     #[test]

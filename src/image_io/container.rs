@@ -1,7 +1,9 @@
-//! The outer structure of picture files: which format the bytes are, and whether all of them are there.
+//! The outer structure of picture files: which format the bytes are, and whether all of them are
+//! there.
 //!
-//! Decoders differ in how much they forgive: a JPEG cut in half decodes to a half grey picture. So completeness is
-//! checked here, for every format alike, before a decoder sees the file. What the bytes mean is left to the decoders.
+//! Decoders differ in how much they forgive: a JPEG cut in half decodes to a half grey picture. So
+//! completeness is checked here, for every format alike, before a decoder sees the file. What the
+//! bytes mean is left to the decoders.
 
 use std::fmt;
 
@@ -68,7 +70,8 @@ pub(super) fn sniff(head: &[u8]) -> Option<Kind> {
         ] => Some(Kind::WebP),
         // 42 is classic TIFF, 43 is BigTIFF.
         [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Some(Kind::Tiff),
-        // Two letters are little evidence, so the size of the second header must be one that exists, too.
+        // Two letters are little evidence, so the size of the second header must be one that
+        // exists, too.
         [b'B', b'M', ..] => match Reader::little(head).u32(14)? {
             12 | 16 | 40 | 52 | 56 | 64 | 108 | 124 => Some(Kind::Bmp),
             _ => None,
@@ -80,8 +83,9 @@ pub(super) fn sniff(head: &[u8]) -> Option<Kind> {
 /// Walks through the structure of a whole file of the given kind.
 ///
 /// # Errors
-/// [`DecodeProblem::Truncated`] if bytes that the structure promises are missing, [`DecodeProblem::Cmyk`] for a JPEG
-/// of four components, [`DecodeProblem::Corrupt`] if the structure makes no sense.
+/// [`DecodeProblem::Truncated`] if bytes that the structure promises are missing,
+/// [`DecodeProblem::Cmyk`] for a JPEG of four components, [`DecodeProblem::Corrupt`] if the
+/// structure makes no sense.
 pub(super) fn outline(kind: Kind, bytes: &[u8]) -> Result<Outline, DecodeProblem> {
     let outline = match kind {
         Kind::Png => png(bytes),
@@ -116,10 +120,11 @@ fn png(bytes: &[u8]) -> Option<Outline> {
     }
 }
 
-/// JPEG: segments that start with a marker, some followed by compressed data, up to the end-of-image marker.
+/// JPEG: segments that start with a marker, some followed by compressed data, up to the
+/// end-of-image marker.
 ///
-/// The data between markers is skipped, not understood: it holds no marker but restarts. A preview hidden in a
-/// metadata segment is skipped along with the segment.
+/// The data between markers is skipped, not understood: it holds no marker but restarts. A preview
+/// hidden in a metadata segment is skipped along with the segment.
 fn jpeg(bytes: &[u8]) -> Result<Outline, DecodeProblem> {
     const TRUNCATED: DecodeProblem = DecodeProblem::Truncated(Kind::Jpeg);
     let corrupt = |detail: &str| DecodeProblem::Corrupt {
@@ -151,7 +156,8 @@ fn jpeg(bytes: &[u8]) -> Result<Outline, DecodeProblem> {
                 });
             }
             END_OF_IMAGE => return Err(corrupt("it ends before any picture data")),
-            // A stuffed zero byte, and markers without a segment: temporary, restart, start of image.
+            // A stuffed zero byte, and markers without a segment: temporary, restart, start of
+            // image.
             0x00 | 0x01 | 0xD0..=0xD8 => {}
             _ => {
                 let length = usize::from(reader.u16(at).ok_or(TRUNCATED)?);
@@ -198,8 +204,8 @@ fn webp(bytes: &[u8]) -> Option<Outline> {
     })
 }
 
-/// BMP: headers, then the pixels at the offset they name. The length in the file header is often wrong, so the pixels'
-/// own length counts.
+/// BMP: headers, then the pixels at the offset they name. The length in the file header is often
+/// wrong, so the pixels' own length counts.
 fn bmp(bytes: &[u8]) -> Option<Outline> {
     const CORE_HEADER: u32 = 12;
     const RUN_LENGTH_8: u32 = 1;
@@ -304,7 +310,8 @@ mod tests {
         assert_eq!(sniff(b"BM"), None);
     }
 
-    /// The smallest thing the JPEG walk accepts: a frame header, a scan with a stuffed byte and a restart, the end.
+    /// The smallest thing the JPEG walk accepts: a frame header, a scan with a stuffed byte and a
+    /// restart, the end.
     fn jpeg_skeleton(components: u8) -> Vec<u8> {
         let mut bytes = vec![0xFF, 0xD8];
         // A metadata segment with a preview's end-of-image marker in it.

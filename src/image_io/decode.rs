@@ -32,18 +32,20 @@ const BYTES_PER_PIXEL: u64 = 8;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decoded {
     pub picture: Picture,
-    /// Whole sentences without the path, for example that only the first frame of an animation was used.
+    /// Whole sentences without the path, for example that only the first frame of an animation was
+    /// used.
     pub warnings: Vec<String>,
 }
 
-/// Reads a PNG, JPEG, WebP, TIFF or BMP file, recognised by its content, turned upright as its metadata says.
+/// Reads a PNG, JPEG, WebP, TIFF or BMP file, recognised by its content, turned upright as its
+/// metadata says.
 ///
-/// 8 bits a channel become `v / 255`, 16 bits `v / 65535`; palettes become RGB, grey is repeated in all three
-/// channels, alpha is made straight. An alpha plane that hides nothing is dropped.
+/// 8 bits a channel become `v / 255`, 16 bits `v / 65535`; palettes become RGB, grey is repeated in
+/// all three channels, alpha is made straight. An alpha plane that hides nothing is dropped.
 ///
 /// # Errors
-/// [`ImageError::Decode`] for a file that is missing, not such a picture, incomplete, damaged, absurdly large, empty
-/// of pixels, or of a sort that is refused (CMYK, floating point).
+/// [`ImageError::Decode`] for a file that is missing, not such a picture, incomplete, damaged,
+/// absurdly large, empty of pixels, or of a sort that is refused (CMYK, floating point).
 pub fn decode(path: &Path) -> Result<Decoded, ImageError> {
     read(path)
         .and_then(|(kind, bytes)| decode_bytes(kind, &bytes))
@@ -223,7 +225,8 @@ fn to_picture(image: DynamicImage, outline: &Outline) -> Result<Picture, DecodeP
     Ok(picture)
 }
 
-/// Splits interleaved samples of 1 to 4 channels into `[H, W, 3]` colours and `[H, W]` alpha, divided by `max`.
+/// Splits interleaved samples of 1 to 4 channels into `[H, W, 3]` colours and `[H, W]` alpha,
+/// divided by `max`.
 fn planes<T: Copy + Into<f32>>(
     channels: usize,
     samples: &[T],

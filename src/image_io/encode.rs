@@ -19,18 +19,20 @@ const JPEG_QUALITY: u8 = 95;
 
 /// Writes `picture` to `path` as `format`, whole or not at all (see [`write_atomically`]).
 ///
-/// Values are clamped to 0..=1 and rounded to the nearest step of 8 bits, or of 16 if `picture.depth` asks for them
-/// and the format has them (PNG, TIFF). A `gray` picture becomes one channel, the luma of its colours. Alpha is kept,
-/// except in JPEG, where the picture is laid over white. WebP is lossless, JPEG has quality 95.
+/// Values are clamped to 0..=1 and rounded to the nearest step of 8 bits, or of 16 if
+/// `picture.depth` asks for them and the format has them (PNG, TIFF). A `gray` picture becomes one
+/// channel, the luma of its colours. Alpha is kept, except in JPEG, where the picture is laid over
+/// white. WebP is lossless, JPEG has quality 95.
 ///
 /// Returns warnings: whole sentences about what the format could not keep.
 ///
 /// # Errors
-/// [`ImageError::OutputSize`] if the format cannot hold the picture, [`ImageError::Write`] if the file exists and may
-/// not be replaced, or cannot be written.
+/// [`ImageError::OutputSize`] if the format cannot hold the picture, [`ImageError::Write`] if the
+/// file exists and may not be replaced, or cannot be written.
 ///
 /// # Panics
-/// If the lengths of `rgb` and `alpha` do not fit `width` and `height`, and in debug builds if a value is not finite.
+/// If the lengths of `rgb` and `alpha` do not fit `width` and `height`, and in debug builds if a
+/// value is not finite.
 pub fn encode(
     picture: &Picture,
     path: &Path,
@@ -203,7 +205,8 @@ impl Layout {
     }
 }
 
-/// The brightness of a colour, weighted as in ITU-R BT.709. Three equal channels give their own value.
+/// The brightness of a colour, weighted as in ITU-R BT.709. Three equal channels give their own
+/// value.
 fn luma([r, g, b]: [f32; 3]) -> f32 {
     if r == g && g == b {
         r

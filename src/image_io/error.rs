@@ -1,4 +1,5 @@
-//! What can go wrong with pictures. Each message says what is wrong, with which file, and what to do.
+//! What can go wrong with pictures. Each message says what is wrong, with which file, and what to
+//! do.
 
 use std::io;
 use std::path::PathBuf;

@@ -40,7 +40,8 @@ impl Format {
         match self {
             Self::Png => (1 << 31) - 1,
             Self::Jpeg => 65_535,
-            // The lossless bit stream could say 16384, but libwebp, and so nearly every reader, stops here.
+            // The lossless bit stream could say 16384, but libwebp, and so nearly every reader,
+            // stops here.
             Self::WebP => 16_383,
             Self::Tiff => u32::MAX as usize,
         }
@@ -48,7 +49,8 @@ impl Format {
 
     /// The most pixels in all that the format can hold.
     ///
-    /// A TIFF file cannot pass 4 GiB; the number leaves room for 16-bit RGBA, the largest pixel written.
+    /// A TIFF file cannot pass 4 GiB; the number leaves room for 16-bit RGBA, the largest pixel
+    /// written.
     pub fn max_pixels(self) -> usize {
         match self {
             Self::Tiff => (1 << 29) - (1 << 20),
@@ -56,7 +58,8 @@ impl Format {
         }
     }
 
-    /// Whether a picture of this size in pixels can be written; cheap, so that callers ask before they compute.
+    /// Whether a picture of this size in pixels can be written; cheap, so that callers ask before
+    /// they compute.
     ///
     /// # Errors
     /// [`ImageError::OutputSize`] if a side is zero or the format cannot hold so much.

@@ -1,7 +1,7 @@
 //! Pictures in and out: decoding, encoding, alpha and the two fixed resizings.
 //!
-//! Everything outside this module sees a picture as `[H, W, C]` f32 values, sRGB-encoded, in 0..=1. Nothing in here
-//! knows of networks or tensors.
+//! Everything outside this module sees a picture as `[H, W, C]` f32 values, sRGB-encoded, in 0..=1.
+//! Nothing in here knows of networks or tensors.
 
 mod alpha;
 mod atomic;
@@ -21,14 +21,16 @@ pub use encode::encode;
 pub use error::{DecodeProblem, ImageError};
 pub use format::Format;
 
-/// How many bits a sample has in the file a picture came from, and in the file it should go to where the format can.
+/// How many bits a sample has in the file a picture came from, and in the file it should go to
+/// where the format can.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
     Eight,
     Sixteen,
 }
 
-/// A picture in memory: sRGB-encoded values in 0..=1, row-major, interleaved, already turned upright.
+/// A picture in memory: sRGB-encoded values in 0..=1, row-major, interleaved, already turned
+/// upright.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Picture {
     pub width: usize,

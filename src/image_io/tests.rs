@@ -11,7 +11,8 @@ use super::*;
 const WIDTH: usize = 9;
 const HEIGHT: usize = 6;
 
-/// A picture whose values are exactly those a file of its depth can hold, different in every pixel and channel.
+/// A picture whose values are exactly those a file of its depth can hold, different in every pixel
+/// and channel.
 fn picture(gray: bool, alpha: bool, depth: Depth) -> Picture {
     let steps = match depth {
         Depth::Eight => 255,
@@ -93,8 +94,11 @@ fn bmp() -> Vec<u8> {
     bytes.into_inner()
 }
 
-/// A TIFF file of uncompressed pages, each with the given fields (tag, values of 16 bits) and samples.
-fn tiff(big_endian: bool, pages: &[(&[(u16, &[u16])], &[u8])]) -> Vec<u8> {
+/// The fields of a page (tag, values of 16 bits) and its samples.
+type TiffPage<'a> = (&'a [(u16, &'a [u16])], &'a [u8]);
+
+/// A TIFF file of uncompressed pages.
+fn tiff(big_endian: bool, pages: &[TiffPage<'_>]) -> Vec<u8> {
     let u16_of = |value: u16| {
         if big_endian {
             value.to_be_bytes()
@@ -367,7 +371,8 @@ fn every_file_cut_short_is_refused() {
     }
 }
 
-/// A TIFF file may end with data that no reader needs, so what is asked is less: never a part of a picture.
+/// A TIFF file may end with data that no reader needs, so what is asked is less: never a part of a
+/// picture.
 #[test]
 fn a_tiff_cut_short_is_refused_or_the_whole_picture() {
     let files = Files::new();
@@ -539,7 +544,7 @@ fn tiff_pages_byte_orders_and_premultiplied_alpha() {
         .chunks(2)
         .flat_map(|pair| [pair[1], pair[0]])
         .collect();
-    let page: (&[_], &[u8]) = (&rgb_fields, &little);
+    let page: TiffPage<'_> = (&rgb_fields, &little);
     let one = files.decode(&tiff(false, &[page])).unwrap();
     assert_eq!((one.picture.depth, one.warnings.len()), (Depth::Sixteen, 0));
     assert_eq!(one.picture.rgb[1], f32::from(0x0302_u16) / 65535.0);

@@ -5,6 +5,8 @@ use super::container::{Outline, Reader};
 /// Enough for any document; a longer chain is most likely a loop.
 const MAX_PAGES: usize = 4096;
 
+const WIDTH: u16 = 256;
+const HEIGHT: u16 = 257;
 const STRIP_OFFSETS: u16 = 273;
 const STRIP_BYTE_COUNTS: u16 = 279;
 const TILE_OFFSETS: u16 = 324;
@@ -16,7 +18,8 @@ const SAMPLE_FORMAT: u16 = 339;
 /// Value of [`SAMPLE_FORMAT`].
 const FLOATING_POINT: u64 = 3;
 
-/// Walks through every page; `None` if anything that a directory points to lies past the end of the file.
+/// Walks through every page; `None` if anything that a directory points to lies past the end of the
+/// file.
 pub(super) fn walk(bytes: &[u8]) -> Option<Outline> {
     let layout = Layout::of(bytes)?;
     let mut outline = Outline::default();
@@ -33,6 +36,11 @@ pub(super) fn walk(bytes: &[u8]) -> Option<Outline> {
                 let entry = directory.entries.iter().find(|entry| entry.tag == tag)?;
                 layout.value(entry, 0)
             };
+            outline.size = first(WIDTH).zip(first(HEIGHT)).map(|(width, height)| {
+                // More than 32 bits are absurd either way.
+                let side = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
+                (side(width), side(height))
+            });
             outline.premultiplied = first(EXTRA_SAMPLES) == Some(ASSOCIATED_ALPHA);
             outline.floating_point = first(SAMPLE_FORMAT) == Some(FLOATING_POINT);
         }

@@ -1,0 +1,108 @@
+//! The command line's words.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use bytesize::ByteSize;
+use clap::Parser;
+
+use crate::device::{DeviceChoice, Precision};
+use crate::job::OnConflict;
+use crate::settings::{Patch, Preset};
+
+/// Enlarges photos four times with latent diffusion, steered towards what several drafts agree on
+///
+/// Several drafts ("particles") of the same picture are drawn together. At every step each small
+/// square of each draft is moved towards where the drafts agree (Kernel Density Steering), so that
+/// invented details fade and shared structure stays.
+#[derive(Debug, Parser)]
+#[command(name = "minkds", version, max_term_width = 100)]
+pub struct Args {
+    /// Pictures to enlarge: PNG, JPEG, WebP, TIFF or BMP
+    pub inputs: Vec<PathBuf>,
+
+    /// Work without a window
+    #[arg(long)]
+    pub no_gui: bool,
+
+    /// Where the result goes: a file for one picture, a folder for several
+    ///
+    /// The ending chooses the format: .png, .jpg, .webp or .tif. Without -o the result lies beside
+    /// its input as {stem}_x4.{ext}.
+    #[arg(short, long, value_name = "OUT")]
+    pub output: Option<PathBuf>,
+
+    /// If the result's file exists already; an explicit file is replaced, else it is an error
+    #[arg(long, value_enum)]
+    pub on_conflict: Option<OnConflict>,
+
+    /// The model: a folder in diffusers' layout or a hub name; the bundled one if left out
+    ///
+    /// A hub name such as CompVis/ldm-super-resolution-4x-openimages is looked up in the local
+    /// Hugging Face cache, else downloaded.
+    #[arg(long, value_name = "DIR-or-HUB-NAME")]
+    pub model: Option<String>,
+
+    /// What computes: auto, cpu, gpu[:N] or cuda[:N]
+    #[arg(long, default_value = "auto", value_parser = DeviceChoice::from_str)]
+    pub device: DeviceChoice,
+
+    /// The precision of the networks
+    #[arg(long, value_enum, default_value_t)]
+    pub precision: Precision,
+
+    /// A named set of settings; single flags still override it
+    #[arg(long, value_enum)]
+    pub preset: Option<Preset>,
+
+    #[command(flatten)]
+    pub settings: Patch,
+
+    /// Start from the noise in this safetensors file instead of the seed's
+    ///
+    /// It holds one array "latents" of shape [N, C, H, W] in f32, H and W being the input's size
+    /// rounded up to what the network needs. The check against the input is off then.
+    #[arg(long, value_name = "FILE", help_heading = "For research")]
+    pub latents: Option<PathBuf>,
+
+    /// Write the final latents of all versions to this safetensors file
+    ///
+    /// The metadata entry "selected" is the decoded version's index, -1 for "mean" and "all".
+    #[arg(long, value_name = "FILE", help_heading = "For research")]
+    pub save_latents: Option<PathBuf>,
+
+    /// Write the result even if it does not resemble the input
+    ///
+    /// Normally a result that is black, flat, or, reduced four times, far from the input is refused.
+    #[arg(long, help_heading = "For research")]
+    pub no_check: bool,
+
+    /// Most memory to use, such as 4GiB; what the machine has free if left out
+    #[arg(long, value_name = "SIZE", value_parser = memory_size, help_heading = "Resources")]
+    pub memory_limit: Option<u64>,
+
+    /// Processor threads to use; all of them if left out
+    #[arg(long, value_name = "N", value_parser = threads, allow_hyphen_values = true, help_heading = "Resources")]
+    pub threads: Option<usize>,
+
+    /// Say nothing but errors
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+fn memory_size(text: &str) -> Result<u64, String> {
+    match text.parse::<ByteSize>() {
+        Ok(size) if size.as_u64() > 0 => Ok(size.as_u64()),
+        _ => Err("use a size such as 800MB or 4GiB".into()),
+    }
+}
+
+/// More threads than this are a slip of the finger.
+const MAX_THREADS: usize = 1024;
+
+fn threads(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n) if (1..=MAX_THREADS).contains(&n) => Ok(n),
+        _ => Err(format!("use a whole number from 1 to {MAX_THREADS}")),
+    }
+}

@@ -1,0 +1,106 @@
+//! The command line: words in, a job run, progress and messages out, an exit code at the end.
+
+mod args;
+mod progress;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use self::args::Args;
+use self::progress::Screen;
+use crate::device;
+use crate::error::{Error, Result};
+use crate::job::{self, Job, Summary};
+use crate::model::{Model, ModelSource};
+use crate::pipeline::Cancel;
+use crate::settings::{Patch, Settings};
+
+const ALL_DONE: u8 = 0;
+const SOME_FAILED: u8 = 1;
+const NOT_STARTED: u8 = 2;
+const INTERRUPTED: u8 = 130;
+
+/// Runs the program with `words` (the first is its name) and returns its exit code: 0 all done, 1
+/// some input failed, 2 nothing was started, 130 interrupted.
+pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args = match Args::try_parse_from(words) {
+        Ok(args) => args,
+        Err(message) => {
+            // Help and version are no errors; clap knows which stream is right.
+            let _ = message.print();
+            return ExitCode::from(if message.use_stderr() { NOT_STARTED } else { ALL_DONE });
+        }
+    };
+    let screen = Screen::new(args.quiet);
+    let code = match enlarge(&args, &screen) {
+        Ok(summary) if summary.failed > 0 => SOME_FAILED,
+        Ok(_) => ALL_DONE,
+        Err(Error::Cancelled) => {
+            screen.error("interrupted; finished results are kept");
+            INTERRUPTED
+        }
+        Err(error) => {
+            screen.error(&error.to_string());
+            NOT_STARTED
+        }
+    };
+    ExitCode::from(code)
+}
+
+fn enlarge(args: &Args, screen: &Screen) -> Result<Summary> {
+    if !args.no_gui {
+        return Err(Error::Setting(
+            "this version has no window yet: say --no-gui and name the pictures, for example \
+             minkds --no-gui photo.jpg"
+                .into(),
+        ));
+    }
+    // Everything that can be wrong without the model is said before it is loaded.
+    Settings::resolve(&Patch::default(), args.preset, &args.settings, false)?;
+    let tasks = job::plan(&args.inputs, args.output.as_deref(), args.on_conflict)?;
+    let source = match &args.model {
+        Some(text) => ModelSource::parse(text)?,
+        None => ModelSource::Bundled,
+    };
+    device::use_threads(args.threads)?;
+    let device = device::open(args.device, args.precision)?;
+
+    let cancel = Cancel::default();
+    stop_on_signal(&cancel);
+    let model = Model::load(&source, &device, &mut |file, done, total| {
+        screen.download(file, done, total);
+    })?;
+    let keeps_colors = model.is_bundled() && args.latents.is_none();
+    let settings = Settings::resolve(
+        &model.recommended().settings,
+        args.preset,
+        &args.settings,
+        keeps_colors,
+    )?;
+    let job = Job {
+        tasks,
+        latents: args.latents.clone(),
+        particles_given: args.settings.particles.is_some(),
+        save_latents: args.save_latents.clone(),
+        memory_limit: args.memory_limit,
+        check: !args.no_check,
+    };
+    let mut bar = screen.bar(job.tasks.len());
+    let summary = job.run(&model, &settings, &mut |event| bar.show(event), &cancel);
+    bar.clear();
+    summary
+}
+
+/// The first Ctrl-C stops at the next network evaluation, the second at once.
+fn stop_on_signal(cancel: &Cancel) {
+    let cancel = cancel.clone();
+    // Without a handler the system's default stops the program, which is fine too.
+    let _ = ctrlc::set_handler(move || {
+        if cancel.is_cancelled() {
+            std::process::exit(i32::from(INTERRUPTED));
+        }
+        cancel.cancel();
+    });
+}

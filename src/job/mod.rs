@@ -1,0 +1,281 @@
+//! A list of pictures in, a list of bigger pictures out: what the command line and the window ask for.
+
+mod outputs;
+
+use std::path::{Path, PathBuf};
+
+pub use outputs::{OnConflict, Task, plan};
+
+use self::outputs::{refuse_over_inputs, with_suffix};
+use crate::device;
+use crate::error::{Error, Result};
+use crate::image_io::resize::bicubic_x4;
+use crate::image_io::{self, Existing, ImageError, Picture, WriteError, bleed_under_alpha};
+use crate::model::{Model, SCALE};
+use crate::pipeline::{self, Cancel, Event, Latents, Outcome, Request, Rgb};
+use crate::settings::{Select, Settings};
+
+/// Everything but model and settings.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// The pictures and their results, see [`plan`].
+    pub tasks: Vec<Task>,
+    /// Start noise from this file (one picture only).
+    pub latents: Option<PathBuf>,
+    /// The number of particles was asked for, so a latents file must hold just as many.
+    pub particles_given: bool,
+    /// Where the final latents go (one picture only).
+    pub save_latents: Option<PathBuf>,
+    /// Bytes that the whole program may hold, if limited.
+    pub memory_limit: Option<u64>,
+    /// Whether results must resemble their inputs.
+    pub check: bool,
+}
+
+/// Something that happened while a job runs.
+#[derive(Debug)]
+pub enum JobEvent<'a> {
+    /// A picture's turn has come.
+    Started {
+        /// Its number, from 0.
+        index: usize,
+        /// Which one.
+        task: &'a Task,
+    },
+    /// The pipeline's own events.
+    Run(Event),
+    /// The picture is finished.
+    Done {
+        /// Which one.
+        task: &'a Task,
+        /// The files written, with their widths and heights.
+        written: &'a [(PathBuf, usize, usize)],
+    },
+    /// The result existed already, and that is fine.
+    Skipped {
+        /// Which one.
+        task: &'a Task,
+    },
+    /// The picture failed; the others go on.
+    Failed {
+        /// Which one.
+        task: &'a Task,
+        /// Why.
+        error: &'a Error,
+    },
+}
+
+/// How a job ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Pictures enlarged.
+    pub done: usize,
+    /// Pictures whose results existed.
+    pub skipped: usize,
+    /// Pictures that failed.
+    pub failed: usize,
+}
+
+impl Job {
+    /// What can be known to be wrong before anything is computed.
+    pub fn check(&self, model: &Model, settings: &Settings) -> Result<()> {
+        pipeline::scheduler(model, settings)?;
+        if self.tasks.len() > 1 && (self.latents.is_some() || self.save_latents.is_some()) {
+            return Err(Error::Paths(
+                "--latents and --save-latents belong to one picture: name one input".into(),
+            ));
+        }
+        if let Some(path) = &self.save_latents {
+            let inputs = self.tasks.iter().map(|task| task.input.as_path());
+            refuse_over_inputs(path, inputs.chain(self.latents.as_deref()))?;
+            let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
+            if let Some(parent) = parent.filter(|p| !p.is_dir()) {
+                return Err(Error::Paths(format!(
+                    "the folder {} for --save-latents does not exist: create it first",
+                    parent.display()
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Enlarges every picture; one that fails does not stop the others.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`], or what [`Job::check`] says.
+    pub fn run(
+        &self,
+        model: &Model,
+        settings: &Settings,
+        events: &mut dyn FnMut(JobEvent),
+        cancel: &Cancel,
+    ) -> Result<Summary> {
+        self.check(model, settings)?;
+        let mut summary = Summary::default();
+        for (index, task) in self.tasks.iter().enumerate() {
+            if cancel.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            events(JobEvent::Started { index, task });
+            match self.enlarge(model, settings, task, events, cancel) {
+                Ok(Some(written)) => {
+                    summary.done += 1;
+                    let written = &written;
+                    events(JobEvent::Done { task, written });
+                }
+                Ok(None) => {
+                    summary.skipped += 1;
+                    events(JobEvent::Skipped { task });
+                }
+                Err(Error::Cancelled) => return Err(Error::Cancelled),
+                Err(error) => {
+                    summary.failed += 1;
+                    let error = &error;
+                    events(JobEvent::Failed { task, error });
+                }
+            }
+        }
+        Ok(summary)
+    }
+
+    /// One picture; `None` if its result exists and that is fine.
+    fn enlarge(
+        &self,
+        model: &Model,
+        settings: &Settings,
+        task: &Task,
+        events: &mut dyn FnMut(JobEvent),
+        cancel: &Cancel,
+    ) -> Result<Option<Vec<(PathBuf, usize, usize)>>> {
+        let mut warn = |text: String| events(JobEvent::Run(Event::Warning(text)));
+        let image_io::Decoded {
+            mut picture,
+            warnings,
+        } = image_io::decode(&task.input)?;
+        warnings.into_iter().for_each(&mut warn);
+        task.format
+            .check_size(picture.width * SCALE, picture.height * SCALE)?;
+        bleed_under_alpha(&mut picture);
+
+        let (start, particles) = self.start(model, settings, &picture)?;
+        let mut targets = vec![task.output.clone()];
+        if settings.select == Select::All {
+            targets = (0..particles)
+                .map(|i| with_suffix(&task.output, &format!("_p{i}")))
+                .collect();
+        }
+        let existing = targets.iter().find(|path| path.symlink_metadata().is_ok());
+        match (existing, task.on_conflict) {
+            (Some(_), OnConflict::Skip) => return Ok(None),
+            (Some(path), OnConflict::Error) => {
+                return Err(Error::Paths(format!(
+                    "{} exists already: say --on-conflict skip, unique or overwrite, or choose \
+                     another name with -o",
+                    path.display()
+                )));
+            }
+            _ => {}
+        }
+        for path in &targets {
+            let inputs = self.tasks.iter().map(|task| task.input.as_path());
+            if task.on_conflict == OnConflict::Overwrite {
+                refuse_over_inputs(path, inputs)?;
+            }
+        }
+
+        let request = Request {
+            input: Rgb {
+                width: picture.width,
+                height: picture.height,
+                values: picture.rgb,
+            },
+            start,
+            memory: device::memory_budget(self.memory_limit),
+            check: self.check && self.latents.is_none(),
+            previews: false,
+        };
+        let mut pass_on = |event| events(JobEvent::Run(event));
+        let outcome = pipeline::run(model, settings, &request, &mut pass_on, cancel)?;
+
+        let alpha = picture
+            .alpha
+            .map(|alpha| bicubic_x4(&alpha, request.input.width, request.input.height, 1));
+        let Outcome {
+            latents,
+            choice,
+            pictures,
+        } = outcome;
+        if let Some(path) = &self.save_latents {
+            latents.write(path, &choice)?;
+        }
+        if let Some(parent) = task.output.parent().filter(|p| !p.as_os_str().is_empty())
+            && !parent.exists()
+        {
+            std::fs::create_dir(parent).map_err(|e| {
+                Error::Paths(format!("cannot create {}: {e}", parent.display()))
+            })?;
+        }
+        let mut written = Vec::new();
+        for (target, result) in targets.into_iter().zip(pictures) {
+            let (width, height) = (result.width, result.height);
+            let result = Picture {
+                width,
+                height,
+                rgb: result.values,
+                alpha: alpha.clone(),
+                depth: picture.depth,
+                gray: picture.gray,
+            };
+            let (path, warnings) = write(&result, &target, task)?;
+            for warning in warnings {
+                events(JobEvent::Run(Event::Warning(warning)));
+            }
+            written.push((path, width, height));
+        }
+        Ok(Some(written))
+    }
+
+    /// The start noise from the latents file, if there is one, and how many particles will be drawn.
+    fn start(
+        &self,
+        model: &Model,
+        settings: &Settings,
+        picture: &Picture,
+    ) -> Result<(Option<Latents>, usize)> {
+        let given = settings.particles as usize;
+        let Some(path) = &self.latents else {
+            return Ok((None, given));
+        };
+        let [height, width] = pipeline::canvas(model, picture.width, picture.height).padded;
+        let shape = [model.vqvae().latent_channels(), height, width];
+        let particles = self.particles_given.then_some(given);
+        let first_only = settings.vanilla && !self.particles_given;
+        let latents = Latents::read(path)?.fit(path, particles, shape, first_only)?;
+        let count = latents.shape[0];
+        crate::settings::range::PARTICLES
+            .check(count as u32)
+            .map_err(|what| Error::latents(path, what))?;
+        Ok((Some(latents), count))
+    }
+}
+
+/// Writes the result under its name, or, where asked, under the first free name with a number.
+fn write(result: &Picture, target: &Path, task: &Task) -> Result<(PathBuf, Vec<String>)> {
+    let existing = match task.on_conflict {
+        OnConflict::Overwrite => Existing::Overwrite,
+        _ => Existing::Refuse,
+    };
+    let mut path = target.to_path_buf();
+    for number in 2.. {
+        match image_io::encode(result, &path, task.format, existing) {
+            Ok(warnings) => return Ok((path, warnings)),
+            Err(ImageError::Write(WriteError::Exists { .. }))
+                if task.on_conflict == OnConflict::Unique =>
+            {
+                path = with_suffix(target, &format!("_{number}"));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    unreachable!("some number is free")
+}

@@ -1,0 +1,293 @@
+//! noise → [ model → scheduler.x0 → kds.steer → scheduler.step ] × S → select → decode → check.
+
+mod canvas;
+mod check;
+mod color;
+mod events;
+mod latents;
+mod plan;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use burn::tensor::{Tensor, TensorData};
+
+pub use canvas::Canvas;
+pub use events::{Cancel, Event, Rgb};
+pub use latents::Latents;
+pub use plan::Plan;
+
+use crate::error::{Error, Result};
+use crate::kds::{self, Choice, MeanShift};
+use crate::model::{Model, SCALE};
+use crate::noise;
+use crate::scheduler::Scheduler;
+use crate::settings::{ColorFix, Select, Settings};
+
+/// One picture to enlarge.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The input.
+    pub input: Rgb,
+    /// Start noise instead of the seed's own; of the canvas' size, see [`canvas`].
+    pub start: Option<Latents>,
+    /// Bytes that the run may take beyond the loaded model.
+    pub memory: u64,
+    /// Whether the result must resemble the input.
+    pub check: bool,
+    /// Whether steps come with a preview.
+    pub previews: bool,
+}
+
+/// What became of it.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The final latents of all particles.
+    pub latents: Latents,
+    /// What was decoded.
+    pub choice: Choice,
+    /// The results, four times the input's size: one, or one per particle.
+    pub pictures: Vec<Rgb>,
+}
+
+/// The canvas of a picture of `width` × `height` for `model`.
+pub fn canvas(model: &Model, width: usize, height: usize) -> Canvas {
+    Canvas::new(width, height, model.unet().size_multiple())
+}
+
+/// The sampler that `settings` ask for on `model`; the error names a number of steps that fits.
+pub fn scheduler(model: &Model, settings: &Settings) -> Result<Scheduler> {
+    Scheduler::new(
+        model.scheduler_config(),
+        settings.solver,
+        settings.steps as usize,
+        settings.eta as f32,
+        settings.scheduler,
+    )
+    .map_err(Error::Setting)
+}
+
+/// Enlarges one picture. Progress, previews and warnings go to `events`; `cancel` stops the run
+/// before the next network evaluation.
+///
+/// # Errors
+/// [`Error::Setting`], [`Error::Memory`] before anything is computed; [`Error::Cancelled`];
+/// [`Error::Compute`] if the device fails; [`Error::BadPicture`] if the result is implausible.
+pub fn run(
+    model: &Model,
+    settings: &Settings,
+    request: &Request,
+    events: &mut dyn FnMut(Event),
+    cancel: &Cancel,
+) -> Result<Outcome> {
+    // burn panics where a device fails.
+    catch_unwind(AssertUnwindSafe(|| {
+        Run::new(model, settings, request, events, cancel)?.finish()
+    }))
+    .unwrap_or_else(|panic| {
+        let text = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("no reason given");
+        Err(Error::Compute(text.to_string()))
+    })
+}
+
+struct Run<'a> {
+    model: &'a Model,
+    settings: &'a Settings,
+    request: &'a Request,
+    events: &'a mut dyn FnMut(Event),
+    cancel: &'a Cancel,
+    canvas: Canvas,
+    scheduler: Scheduler,
+    plan: Plan,
+    particles: usize,
+    work_done: f64,
+    work: f64,
+}
+
+impl<'a> Run<'a> {
+    fn new(
+        model: &'a Model,
+        settings: &'a Settings,
+        request: &'a Request,
+        events: &'a mut dyn FnMut(Event),
+        cancel: &'a Cancel,
+    ) -> Result<Self> {
+        let canvas = canvas(model, request.input.width, request.input.height);
+        let scheduler = scheduler(model, settings)?;
+        let particles = match &request.start {
+            Some(start) => start.shape[0],
+            None => settings.particles as usize,
+        };
+        let decodes = if settings.select == Select::All { particles } else { 1 };
+        let plan = Plan::new(model, &canvas, particles, decodes, request.memory)?;
+        let evaluations = (settings.steps as usize * particles) as f64;
+        Ok(Run {
+            work: evaluations * plan.evaluation + decodes as f64 * plan.decode,
+            work_done: 0.0,
+            model,
+            settings,
+            request,
+            events,
+            cancel,
+            canvas,
+            scheduler,
+            plan,
+            particles,
+        })
+    }
+
+    fn finish(mut self) -> Result<Outcome> {
+        let latents = self.sample()?;
+        check::latents(&latents.values).map_err(bad_picture)?;
+        let choice = kds::choose(self.settings.select, &latents.values, self.particles);
+        let pictures = self.decode(&latents, &choice)?;
+        Ok(Outcome {
+            latents,
+            choice,
+            pictures,
+        })
+    }
+
+    /// `[C, H, W]` of one particle.
+    fn shape(&self) -> [usize; 3] {
+        let [height, width] = self.canvas.padded;
+        [self.model.vqvae().latent_channels(), height, width]
+    }
+
+    /// The sampling loop: the final latents.
+    fn sample(&mut self) -> Result<Latents> {
+        let steps = self.scheduler.timesteps().len();
+        (self.events)(Event::Started {
+            steps,
+            particles: self.particles,
+            batch: self.plan.batch,
+        });
+        let [_, height, width] = self.shape();
+        let low_res = self.canvas.extend(&self.request.input);
+        let low_res = self.tensor(low_res, [1, 3, height, width]);
+        let params = MeanShift::from_settings(self.settings);
+        let mut sample = match &self.request.start {
+            Some(start) => self.tensor(start.values.clone(), start.shape),
+            None => self.noise(noise::START),
+        };
+        for i in 0..steps {
+            let timestep = self.scheduler.timesteps()[i];
+            let output = self.evaluate(&sample, &low_res, timestep)?;
+            let prediction = self.scheduler.predict_x0(i, &sample, output);
+            let gamma = self.settings.gamma(self.scheduler.time_fraction(i));
+            let prediction = kds::steer(
+                prediction,
+                &params,
+                gamma,
+                self.scheduler.signal_to_noise(i),
+            );
+            let preview = if self.request.previews {
+                Some(self.preview(prediction.x0.clone().narrow(0, 0, 1))?)
+            } else {
+                None
+            };
+            let noise = (self.scheduler.needs_noise(i)).then(|| self.noise(i as u32 + 1));
+            sample = self.scheduler.step_from_x0(i, sample, prediction, noise);
+            (self.events)(Event::Step {
+                index: i,
+                timestep,
+                gamma,
+                preview,
+            });
+        }
+        let [c, h, w] = self.shape();
+        Ok(Latents {
+            shape: [self.particles, c, h, w],
+            values: read(sample)?,
+        })
+    }
+
+    /// The network's word on all particles, a batch at a time.
+    fn evaluate(
+        &mut self,
+        sample: &Tensor<4>,
+        low_res: &Tensor<4>,
+        timestep: usize,
+    ) -> Result<Tensor<4>> {
+        let mut outputs = Vec::new();
+        for start in (0..self.particles).step_by(self.plan.batch) {
+            self.cancel.check()?;
+            let count = self.plan.batch.min(self.particles - start);
+            let batch = sample.clone().narrow(0, start, count);
+            outputs.push(self.model.predict(batch, low_res, timestep));
+            self.progress(count as f64 * self.plan.evaluation);
+        }
+        Ok(Tensor::cat(outputs, 0))
+    }
+
+    /// Decodes what was chosen, fixes the colours and checks the result.
+    fn decode(&mut self, latents: &Latents, choice: &Choice) -> Result<Vec<Rgb>> {
+        let [c, h, w] = self.shape();
+        let particle = |i: usize| latents.values[i * c * h * w..][..c * h * w].to_vec();
+        let chosen = match choice {
+            Choice::Particle(i) => vec![particle(*i)],
+            Choice::Mean(mean) => vec![mean.clone()],
+            Choice::All => (0..self.particles).map(particle).collect(),
+        };
+        let mut pictures = Vec::new();
+        for values in chosen {
+            self.cancel.check()?;
+            let z = self.tensor(values, [1, c, h, w]);
+            let planes = read(self.model.vqvae().decode(z))?;
+            if !planes.iter().all(|v| v.is_finite()) {
+                return Err(bad_picture(
+                    "the decoder produced values that are no numbers".into(),
+                ));
+            }
+            let mut picture = self.canvas.crop(&planes, SCALE);
+            if self.settings.color_fix == ColorFix::Consistency {
+                color::consistency(&mut picture, &self.request.input);
+            }
+            if self.request.check {
+                check::picture(&picture, &self.request.input).map_err(bad_picture)?;
+            }
+            pictures.push(picture);
+            self.progress(self.plan.decode);
+        }
+        Ok(pictures)
+    }
+
+    fn preview(&self, x0: Tensor<4>) -> Result<Rgb> {
+        let planes = read(self.model.preview(x0)?)?;
+        Ok(self.canvas.crop(&planes, SCALE))
+    }
+
+    fn progress(&mut self, work: f64) {
+        self.work_done += work;
+        (self.events)(Event::Progress(self.work_done / self.work));
+    }
+
+    /// The seed's noise for all particles at `step`.
+    fn noise(&self, step: u32) -> Tensor<4> {
+        let [c, h, w] = self.shape();
+        let values = (0..self.particles as u32)
+            .flat_map(|particle| noise::field(self.settings.seed, particle, step, [c, h, w]))
+            .collect();
+        self.tensor(values, [self.particles, c, h, w])
+    }
+
+    fn tensor(&self, values: Vec<f32>, shape: [usize; 4]) -> Tensor<4> {
+        Tensor::from_data(TensorData::new(values, shape), self.model.device())
+    }
+}
+
+fn read(tensor: Tensor<4>) -> Result<Vec<f32>> {
+    tensor
+        .try_into_vec_as::<f32>()
+        .map_err(|e| Error::Compute(e.to_string()))
+}
+
+fn bad_picture(why: String) -> Error {
+    Error::BadPicture(format!(
+        "the result was not written, because {why}. Try other settings or another model; --no-check \
+         writes it all the same unless it holds no numbers"
+    ))
+}

@@ -1,0 +1,75 @@
+//! How a run is cut to fit the memory, and how its work is counted.
+
+use bytesize::ByteSize;
+
+use super::Canvas;
+use crate::error::{Error, Result};
+use crate::model::{Model, SCALE, cost};
+
+/// Latent cells per network evaluation that keep a processor's cores busy; smaller pictures share
+/// an evaluation, larger ones have it to themselves (and can then be cancelled sooner).
+const BUSY_CELLS: usize = 64 * 64;
+/// Copies of all latents that a step holds: sample, prediction, noise, shift, history.
+const LATENT_COPIES: f64 = 8.0;
+/// Copies of the finished picture: planes, interleaved, and those of the colour fix and the check.
+const PICTURE_COPIES: f64 = 6.0;
+
+/// The plan for one picture.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Plan {
+    /// Particles per network evaluation.
+    pub batch: usize,
+    /// Most bytes needed at a time, beyond the loaded model.
+    pub peak_bytes: f64,
+    /// Work of one particle's network evaluation.
+    pub evaluation: f64,
+    /// Work of one decode.
+    pub decode: f64,
+}
+
+impl Plan {
+    /// Fits `particles` on `canvas` into `budget` bytes; an error if even one at a time is too much.
+    pub fn new(
+        model: &Model,
+        canvas: &Canvas,
+        particles: usize,
+        decodes: usize,
+        budget: u64,
+    ) -> Result<Self> {
+        let [height, width] = canvas.padded;
+        let unet = cost::unet(model.unet().config(), height, width);
+        let decoder = cost::decoder(model.vqvae().config(), height, width);
+        let cells = (height * width) as f64;
+        let channels = model.vqvae().latent_channels() as f64;
+        let latents = 4.0 * cells * channels * particles as f64 * LATENT_COPIES;
+        let pixels = cells * (SCALE * SCALE) as f64;
+        let pictures = 4.0 * 3.0 * pixels * (PICTURE_COPIES + decodes as f64);
+        let needed = |batch: usize| {
+            let sampling = unet.peak_bytes * batch as f64;
+            latents + sampling.max(decoder.peak_bytes + pictures)
+        };
+        let budget = budget as f64;
+        if needed(1) > budget {
+            let size = |bytes: f64| ByteSize::b(bytes as u64).display().iec().to_string();
+            return Err(Error::Memory(format!(
+                "a picture of {} × {} pixels with {particles} particles needs about {} of memory, \
+                 {} may be used: use a smaller picture, fewer particles, or a higher --memory-limit",
+                canvas.picture[1],
+                canvas.picture[0],
+                size(needed(1)),
+                size(budget)
+            )));
+        }
+        let busy = BUSY_CELLS.div_ceil(height * width).min(particles);
+        let batch = (1..=busy)
+            .rev()
+            .find(|&batch| needed(batch) <= budget)
+            .unwrap_or(1);
+        Ok(Plan {
+            batch,
+            peak_bytes: needed(batch),
+            evaluation: unet.flops,
+            decode: decoder.flops,
+        })
+    }
+}
