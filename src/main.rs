@@ -14,7 +14,11 @@ fn main() -> ExitCode {
             .downcast_ref::<String>()
             .map(String::as_str)
             .or_else(|| panic.downcast_ref::<&str>().copied());
-        let _ = writeln!(std::io::stderr(), "{APOLOGY}: {}", text.unwrap_or("no text"));
+        let _ = writeln!(
+            std::io::stderr(),
+            "{APOLOGY}: {}",
+            text.unwrap_or("no text")
+        );
         ExitCode::FAILURE
     })
 }

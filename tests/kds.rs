@@ -38,7 +38,10 @@ fn selection_equals_the_reference() {
     let arrays = Arrays::read(&fixture("kds.safetensors"));
     for case in json("kds.json")["selection"].as_array().unwrap() {
         let name = case["x"].as_str().unwrap();
-        for (select, key) in [(Select::NearestMean, "nearest_mean"), (Select::LowestVariance, "lowest_variance")] {
+        for (select, key) in [
+            (Select::NearestMean, "nearest_mean"),
+            (Select::LowestVariance, "lowest_variance"),
+        ] {
             let want = case[key].as_u64().unwrap() as usize;
             let got = kds::choose(select, arrays.values(name), arrays.shape(name)[0]);
             assert_eq!(got, Choice::Particle(want), "{name}, {key}");
@@ -51,7 +54,10 @@ fn the_other_selections_do_what_they_say() {
     let latents = [1.0, 2.0, 3.0, 6.0];
     assert_eq!(kds::choose(Select::First, &latents, 2), Choice::Particle(0));
     assert_eq!(kds::choose(Select::All, &latents, 2), Choice::All);
-    assert_eq!(kds::choose(Select::Mean, &latents, 2), Choice::Mean(vec![2.0, 4.0]));
+    assert_eq!(
+        kds::choose(Select::Mean, &latents, 2),
+        Choice::Mean(vec![2.0, 4.0])
+    );
 }
 
 /// N, C, H, W, patch size and values; sizes that leave ragged edges as often as not.

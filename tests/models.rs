@@ -54,21 +54,40 @@ fn check_vqvae(model: &str, reference: &Arrays) {
     let config = vqvae.config();
     // The reference holds the autoencoder's own latents; this program's are in the UNet's scale.
     let (scale, shift) = match config.kind {
-        Some(minkds::model::AutoencoderKind::Kl) => (config.scaling_factor, config.shift_factor.unwrap_or(0.0)),
+        Some(minkds::model::AutoencoderKind::Kl) => {
+            (config.scaling_factor, config.shift_factor.unwrap_or(0.0))
+        }
         _ => (1.0, 0.0),
     };
     let latents = (reference.tensor::<4>("vqvae.latents", &device) - shift) * scale;
     let decoded = vqvae.decode_traced(latents, |stage, state| {
         let name = format!("vqvae.{stage}");
-        assert_close(&read(state.clone()), reference.values(&name), TOLERANCE, &format!("{model}: {stage}"));
+        assert_close(
+            &read(state.clone()),
+            reference.values(&name),
+            TOLERANCE,
+            &format!("{model}: {stage}"),
+        );
     });
-    assert_close(&read(decoded), reference.values("vqvae.decode"), TOLERANCE, &format!("{model}: decode"));
+    assert_close(
+        &read(decoded),
+        reference.values("vqvae.decode"),
+        TOLERANCE,
+        &format!("{model}: decode"),
+    );
     let encoded = vqvae.encode(reference.tensor("vqvae.image", &device)) / scale + shift;
-    assert_close(&read(encoded), reference.values("vqvae.encode"), TOLERANCE, &format!("{model}: encode"));
+    assert_close(
+        &read(encoded),
+        reference.values("vqvae.encode"),
+        TOLERANCE,
+        &format!("{model}: encode"),
+    );
 }
 
 fn check(model: &str, reference_of: &str) {
-    let reference = Arrays::read(&fixture(&format!("models/{reference_of}/reference.safetensors")));
+    let reference = Arrays::read(&fixture(&format!(
+        "models/{reference_of}/reference.safetensors"
+    )));
     check_unet(model, &reference);
     if reference.has("vqvae.latents") {
         check_vqvae(model, &reference);
@@ -93,6 +112,11 @@ fn half_precision_bin_files() {
 #[test]
 fn scale_shift_and_every_other_unet_option() {
     check("scale-shift", "scale-shift");
+}
+
+#[test]
+fn sampling_by_residual_blocks_and_attention_without_a_norm() {
+    check("resnet-sampling", "resnet-sampling");
 }
 
 #[test]

@@ -30,7 +30,11 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(message) => {
             // Help and version are no errors; clap knows which stream is right.
             let _ = message.print();
-            return ExitCode::from(if message.use_stderr() { NOT_STARTED } else { ALL_DONE });
+            return ExitCode::from(if message.use_stderr() {
+                NOT_STARTED
+            } else {
+                ALL_DONE
+            });
         }
     };
     let screen = Screen::new(args.quiet);

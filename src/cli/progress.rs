@@ -88,7 +88,8 @@ impl Bar {
             }
             JobEvent::Run(Event::Started { steps, .. }) => self.steps = steps,
             JobEvent::Run(Event::Progress(part)) => {
-                self.bar.set_position(self.base + (part * PARTS as f64) as u64);
+                self.bar
+                    .set_position(self.base + (part * PARTS as f64) as u64);
             }
             JobEvent::Run(Event::Step { index, .. }) => {
                 let message = format!("{}, step {} of {}", self.name, index + 1, self.steps);
@@ -116,7 +117,8 @@ impl Bar {
                 self.bar.set_position(self.base + PARTS);
             }
             JobEvent::Failed { task, error } => {
-                self.bar.suspend(|| say(&failure(&task.input.display().to_string(), error)));
+                self.bar
+                    .suspend(|| say(&failure(&task.input.display().to_string(), error)));
                 self.bar.set_position(self.base + PARTS);
             }
         }

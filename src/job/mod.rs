@@ -211,9 +211,8 @@ impl Job {
         if let Some(parent) = task.output.parent().filter(|p| !p.as_os_str().is_empty())
             && !parent.exists()
         {
-            std::fs::create_dir(parent).map_err(|e| {
-                Error::Paths(format!("cannot create {}: {e}", parent.display()))
-            })?;
+            std::fs::create_dir(parent)
+                .map_err(|e| Error::Paths(format!("cannot create {}: {e}", parent.display())))?;
         }
         let mut written = Vec::new();
         for (target, result) in targets.into_iter().zip(pictures) {

@@ -82,7 +82,11 @@ pub fn plan(
 /// Whether `-o` means a folder: for several pictures, if it is one, or if it ends in a separator.
 fn names_a_folder(path: &Path, inputs: usize) -> bool {
     let text = path.as_os_str().as_encoded_bytes();
-    inputs > 1 || path.is_dir() || text.last().is_some_and(|&b| std::path::is_separator(b.into()))
+    inputs > 1
+        || path.is_dir()
+        || text
+            .last()
+            .is_some_and(|&b| std::path::is_separator(b.into()))
 }
 
 fn check_place(path: &Path, as_folder: bool) -> Result<()> {
@@ -138,7 +142,10 @@ fn check_collisions(tasks: &[Task]) -> Result<()> {
             )));
         }
     }
-    for task in tasks.iter().filter(|t| t.on_conflict == OnConflict::Overwrite) {
+    for task in tasks
+        .iter()
+        .filter(|t| t.on_conflict == OnConflict::Overwrite)
+    {
         refuse_over_inputs(&task.output, tasks.iter().map(|t| t.input.as_path()))?;
     }
     Ok(())

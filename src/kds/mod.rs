@@ -5,7 +5,7 @@ pub mod cpu;
 mod select;
 mod steer;
 
-pub use select::{choose, Choice};
+pub use select::{Choice, choose};
 pub use steer::steer;
 
 use crate::settings::{Kernel, Settings};

@@ -3,7 +3,8 @@
 use burn::tensor::Tensor;
 
 use super::blocks::{
-    BlockStyle, DownBlock2D, DownShape, MidAttention, UNetMidBlock2D, UpBlock2D, UpShape,
+    BlockStyle, DownBlock2D, DownShape, Downsample, MidAttention, UNetMidBlock2D, UpBlock2D,
+    UpShape, Upsample,
 };
 use super::config::{AutoencoderConfig, AutoencoderKind};
 use super::layers::{Conv2d, GroupNorm};
@@ -41,7 +42,10 @@ impl Autoencoder {
                 .use_quant_conv
                 .then(|| pointwise("quant_conv", encoded, if vq { embed } else { encoded })),
             codebook: vq.then(|| {
-                scope.tensor("quantize.embedding.weight", [config.num_vq_embeddings, embed])
+                scope.tensor(
+                    "quantize.embedding.weight",
+                    [config.num_vq_embeddings, embed],
+                )
             }),
             post_quant_conv: config
                 .use_post_quant_conv
@@ -187,7 +191,7 @@ impl Encoder {
                         channels_out: widths[i],
                         layers: config.layers_per_block,
                         attention_head_dim: None,
-                        downsample_padding: (i + 1 < levels).then_some(0),
+                        downsample: (i + 1 < levels).then_some(Downsample::Conv { padding: 0 }),
                     };
                     DownBlock2D::load(&scope.item("down_blocks", i), shape, style(config))
                 })
@@ -239,7 +243,7 @@ impl Decoder {
                             .collect(),
                         channels_out: widths[level],
                         attention_head_dim: None,
-                        upsample: level > 0,
+                        upsample: (level > 0).then_some(Upsample::Conv),
                     };
                     UpBlock2D::load(&scope.item("up_blocks", i), shape, style(config))
                 })

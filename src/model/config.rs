@@ -117,16 +117,22 @@ impl UNetConfig {
     pub fn from_json(at: &Path, object: Map<String, Value>) -> Result<Self> {
         expect_class(at, &object, &["UNet2DModel"])?;
         let config: UNetConfig = parse(at, object, UNET_KEYS, UNET_IGNORED)?;
-        config
-            .validate()
-            .map_err(|what| Error::model(at, what))?;
+        config.validate().map_err(|what| Error::model(at, what))?;
         Ok(config)
     }
 
     fn validate(&self) -> Result<(), String> {
-        only("time_embedding_type", &self.time_embedding_type, &["positional"])?;
-        only("downsample_type", &self.downsample_type, &["conv"])?;
-        only("upsample_type", &self.upsample_type, &["conv"])?;
+        only(
+            "time_embedding_type",
+            &self.time_embedding_type,
+            &["positional"],
+        )?;
+        only(
+            "downsample_type",
+            &self.downsample_type,
+            &["conv", "resnet"],
+        )?;
+        only("upsample_type", &self.upsample_type, &["conv", "resnet"])?;
         only("act_fn", &self.act_fn, &["silu", "swish"])?;
         only(
             "resnet_time_scale_shift",
@@ -136,7 +142,11 @@ impl UNetConfig {
         let mid = self.mid_block_type.as_deref().unwrap_or("null");
         only("mid_block_type", mid, &["UNetMidBlock2D"])?;
         for kind in &self.down_block_types {
-            only("down_block_types", kind, &["DownBlock2D", "AttnDownBlock2D"])?;
+            only(
+                "down_block_types",
+                kind,
+                &["DownBlock2D", "AttnDownBlock2D"],
+            )?;
         }
         for kind in &self.up_block_types {
             only("up_block_types", kind, &["UpBlock2D", "AttnUpBlock2D"])?;
@@ -310,9 +320,7 @@ impl AutoencoderConfig {
         if kind == AutoencoderKind::Vq && !has_latent_channels {
             config.latent_channels = 3;
         }
-        config
-            .validate()
-            .map_err(|what| Error::model(at, what))?;
+        config.validate().map_err(|what| Error::model(at, what))?;
         Ok(config)
     }
 
@@ -446,7 +454,9 @@ fn channels(name: &str, value: usize) -> Result<(), String> {
     if (1..=MAX_CHANNELS).contains(&value) {
         Ok(())
     } else {
-        Err(format!("{name} is {value}; 1 to {MAX_CHANNELS} are supported"))
+        Err(format!(
+            "{name} is {value}; 1 to {MAX_CHANNELS} are supported"
+        ))
     }
 }
 

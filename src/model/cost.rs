@@ -23,7 +23,11 @@ impl Cost {
     /// A residual block on `pixels`, while `held` values are kept for later.
     fn resnet(&mut self, channels_in: usize, channels_out: usize, pixels: f64, held: f64) {
         let (i, o) = (channels_in as f64, channels_out as f64);
-        let shortcut = if channels_in == channels_out { 0.0 } else { i * o };
+        let shortcut = if channels_in == channels_out {
+            0.0
+        } else {
+            i * o
+        };
         self.flops += 2.0 * pixels * (9.0 * i * o + 9.0 * o * o + shortcut);
         // The input, its normalised copy and the first result; then the input and three results.
         self.hold(held + pixels * (i + o + i.max(2.0 * o)));
@@ -57,7 +61,11 @@ pub fn unet(config: &UNetConfig, height: usize, width: usize) -> Cost {
     let held = |states: &[f64]| states.iter().sum::<f64>();
     for level in 0..levels {
         for layer in 0..layers {
-            let input = if layer == 0 { widths[level.saturating_sub(1)] } else { widths[level] };
+            let input = if layer == 0 {
+                widths[level.saturating_sub(1)]
+            } else {
+                widths[level]
+            };
             cost.resnet(input, widths[level], pixels(level), held(&states));
             if attends(&config.down_block_types, level) {
                 cost.attention(widths[level], pixels(level), held(&states));

@@ -69,9 +69,10 @@ fn download(name: &str, progress: DownloadProgress) -> Result<PathBuf> {
         .build()
         .map_err(|e| fail("nothing", e))?
         .model(name.to_string());
-    let mut index = PathBuf::new();
-    for file in CONFIGS.iter().rev() {
-        index = get(&api, file, progress).map_err(|e| fail(file, e))?;
+    let [index, others @ ..] = CONFIGS;
+    let index = get(&api, index, progress).map_err(|e| fail(index, e))?;
+    for file in others {
+        get(&api, file, progress).map_err(|e| fail(file, e))?;
     }
     for part in PARTS {
         let [safetensors, bin] = WEIGHTS.map(|file| format!("{part}/{file}"));

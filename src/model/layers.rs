@@ -116,7 +116,12 @@ impl Linear {
     }
 
     /// The layer under the first of `names` that the file has.
-    pub fn load_named(scope: &Scope, names: &[&str], features_in: usize, features_out: usize) -> Self {
+    pub fn load_named(
+        scope: &Scope,
+        names: &[&str],
+        features_in: usize,
+        features_out: usize,
+    ) -> Self {
         let keys = |part: &str| -> Vec<String> {
             let key = |name: &&str| match *name {
                 "" => part.to_string(),

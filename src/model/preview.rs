@@ -33,7 +33,8 @@ pub fn apply(map: &PreviewMap, latents: Tensor<4>) -> Tensor<4> {
 /// Fits the map by ridge regression from the encoder's latents of a synthetic picture.
 pub fn fit(vqvae: &Autoencoder, device: &Device) -> Result<PreviewMap> {
     let picture = test_picture();
-    let pixels = Tensor::<4>::from_data(TensorData::new(picture.clone(), [1, 3, SIDE, SIDE]), device);
+    let pixels =
+        Tensor::<4>::from_data(TensorData::new(picture.clone(), [1, 3, SIDE, SIDE]), device);
     let latents = vqvae
         .encode(pixels)
         .try_into_vec_as::<f32>()
@@ -78,7 +79,11 @@ pub fn fit(vqvae: &Autoencoder, device: &Device) -> Result<PreviewMap> {
             .collect(),
         bias: (0..outputs).map(|output| value(channels, output)).collect(),
     };
-    let finite = map.bias.iter().chain(map.weight.iter().flatten()).all(|v| v.is_finite());
+    let finite = map
+        .bias
+        .iter()
+        .chain(map.weight.iter().flatten())
+        .all(|v| v.is_finite());
     if finite {
         Ok(map)
     } else {
@@ -98,8 +103,22 @@ fn test_picture() -> Vec<f32> {
                     .iter()
                     .enumerate()
                     .map(|(octave, &size)| {
-                        let shared = noise::normal(1, octave as u32, 0, 3, (y / size) as u32, (x / size) as u32);
-                        let own = noise::normal(1, octave as u32, 0, c, (y / size) as u32, (x / size) as u32);
+                        let shared = noise::normal(
+                            1,
+                            octave as u32,
+                            0,
+                            3,
+                            (y / size) as u32,
+                            (x / size) as u32,
+                        );
+                        let own = noise::normal(
+                            1,
+                            octave as u32,
+                            0,
+                            c,
+                            (y / size) as u32,
+                            (x / size) as u32,
+                        );
                         (0.7 * shared + 0.4 * own) * 0.35 / (octave + 1) as f32
                     })
                     .sum();

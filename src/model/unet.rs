@@ -3,7 +3,8 @@
 use burn::tensor::{Device, Tensor, TensorData, activation::silu};
 
 use super::blocks::{
-    BlockStyle, DownBlock2D, DownShape, MidAttention, UNetMidBlock2D, UpBlock2D, UpShape,
+    BlockStyle, DownBlock2D, DownShape, Downsample, MidAttention, UNetMidBlock2D, UpBlock2D,
+    UpShape, Upsample,
 };
 use super::config::UNetConfig;
 use super::layers::{Conv2d, GroupNorm, Linear};
@@ -35,16 +36,22 @@ impl UNet2DModel {
             scale_shift: config.resnet_time_scale_shift == "scale_shift",
         };
         let head_dim = |width| config.attention_head_dim.unwrap_or(width);
+        // diffusers heeds the types in its attention blocks only.
         let down_blocks = (0..levels)
             .map(|i| {
+                let attends = config.down_block_types[i].starts_with("Attn");
+                let downsample = match config.downsample_type.as_str() {
+                    "resnet" if attends => Downsample::Resnet,
+                    _ => Downsample::Conv {
+                        padding: config.downsample_padding,
+                    },
+                };
                 let shape = DownShape {
                     channels_in: widths[i.saturating_sub(1)],
                     channels_out: widths[i],
                     layers: config.layers_per_block,
-                    attention_head_dim: config.down_block_types[i]
-                        .starts_with("Attn")
-                        .then(|| head_dim(widths[i])),
-                    downsample_padding: (i + 1 < levels).then_some(config.downsample_padding),
+                    attention_head_dim: attends.then(|| head_dim(widths[i])),
+                    downsample: (i + 1 < levels).then_some(downsample),
                 };
                 DownBlock2D::load(&scope.item("down_blocks", i), shape, style)
             })
@@ -59,13 +66,16 @@ impl UNet2DModel {
         let up_blocks = (0..levels)
             .map(|i| {
                 let level = levels - 1 - i;
+                let attends = config.up_block_types[i].starts_with("Attn");
+                let upsample = match config.upsample_type.as_str() {
+                    "resnet" if attends => Upsample::Resnet,
+                    _ => Upsample::Conv,
+                };
                 let shape = UpShape {
                     channels_in: up_inputs(widths, level, config.layers_per_block),
                     channels_out: widths[level],
-                    attention_head_dim: config.up_block_types[i]
-                        .starts_with("Attn")
-                        .then(|| head_dim(widths[level])),
-                    upsample: level > 0,
+                    attention_head_dim: attends.then(|| head_dim(widths[level])),
+                    upsample: (level > 0).then_some(upsample),
                 };
                 UpBlock2D::load(&scope.item("up_blocks", i), shape, style)
             })
@@ -192,7 +202,8 @@ pub(super) fn up_inputs(widths: &[usize], level: usize, layers: usize) -> Vec<us
 /// diffusers' `get_timestep_embedding` with a maximum period of 10000.
 fn sinusoid(timestep: usize, width: usize, flip_sin_to_cos: bool, freq_shift: f64) -> Vec<f32> {
     let half = width / 2;
-    let exponent = |i: usize| -(10_000f64.ln() as f32) * i as f32 / (half as f64 - freq_shift) as f32;
+    let exponent =
+        |i: usize| -(10_000f64.ln() as f32) * i as f32 / (half as f64 - freq_shift) as f32;
     let angles: Vec<f32> = (0..half)
         .map(|i| timestep as f32 * exponent(i).exp())
         .collect();

@@ -134,7 +134,9 @@ impl Weights {
         let damaged = |e: pytorch_reader::PytorchError| {
             Error::model(
                 path,
-                format!("is no checkpoint that can be read as data ({e}); convert it to safetensors"),
+                format!(
+                    "is no checkpoint that can be read as data ({e}); convert it to safetensors"
+                ),
             )
         };
         let content = PytorchReader::read_pickle_data(path, None).map_err(damaged)?;

@@ -35,13 +35,13 @@ fn conv2d_equals_burns() {
         let weight = Tensor::<4>::from_data(random(&[o, i, k, k], 2), &device);
         let bias = Tensor::<1>::from_data(random(&[o], 3), &device);
         let options = ConvOptions::new([stride; 2], [pad; 2], [1; 2], 1);
-        let want = burn::tensor::module::conv2d(
-            x.clone(),
-            weight.clone(),
-            Some(bias.clone()),
-            options,
-        );
-        let params = Conv2d { stride, pad_start: pad, pad_end: pad };
+        let want =
+            burn::tensor::module::conv2d(x.clone(), weight.clone(), Some(bias.clone()), options);
+        let params = Conv2d {
+            stride,
+            pad_start: pad,
+            pad_end: pad,
+        };
         // Sums of up to 576 products of unit normals: rounding grows with the square root.
         assert_close(conv2d(x, weight, bias, params), want, 1e-4, "conv2d");
     }
@@ -54,11 +54,23 @@ fn conv2d_pads_one_side_as_the_encoder_does() {
     let weight = Tensor::<4>::from_data(random(&[4, 4, 3, 3], 2), &device);
     let bias = Tensor::<1>::from_data(random(&[4], 3), &device);
     let zeros = |h, w| Tensor::<4>::zeros([1, 4, h, w], &device);
-    let padded = Tensor::cat(vec![Tensor::cat(vec![x.clone(), zeros(1, 6)], 2), zeros(11, 1)], 3);
+    let padded = Tensor::cat(
+        vec![Tensor::cat(vec![x.clone(), zeros(1, 6)], 2), zeros(11, 1)],
+        3,
+    );
     let options = ConvOptions::new([2; 2], [0; 2], [1; 2], 1);
     let want = burn::tensor::module::conv2d(padded, weight.clone(), Some(bias.clone()), options);
-    let params = Conv2d { stride: 2, pad_start: 0, pad_end: 1 };
-    assert_close(conv2d(x, weight, bias, params), want, 1e-5, "one-sided padding");
+    let params = Conv2d {
+        stride: 2,
+        pad_start: 0,
+        pad_end: 1,
+    };
+    assert_close(
+        conv2d(x, weight, bias, params),
+        want,
+        1e-5,
+        "one-sided padding",
+    );
 }
 
 #[test]
@@ -67,10 +79,19 @@ fn conv2d_is_the_same_in_any_batch() {
     let x = Tensor::<4>::from_data(random(&[3, 8, 40, 50], 1), &device);
     let weight = Tensor::<4>::from_data(random(&[16, 8, 3, 3], 2), &device);
     let bias = Tensor::<1>::from_data(random(&[16], 3), &device);
-    let params = Conv2d { stride: 1, pad_start: 1, pad_end: 1 };
+    let params = Conv2d {
+        stride: 1,
+        pad_start: 1,
+        pad_end: 1,
+    };
     let all = conv2d(x.clone(), weight.clone(), bias.clone(), params);
     for i in 0..3 {
-        let one = conv2d(x.clone().narrow(0, i, 1), weight.clone(), bias.clone(), params);
+        let one = conv2d(
+            x.clone().narrow(0, i, 1),
+            weight.clone(),
+            bias.clone(),
+            params,
+        );
         assert_close(all.clone().narrow(0, i, 1), one, 0.0, "batch");
     }
 }
@@ -78,19 +99,34 @@ fn conv2d_is_the_same_in_any_batch() {
 #[test]
 fn group_norm_follows_its_formula() {
     let device = Device::flex();
-    for (n, c, groups, h, w, offset) in [(2, 8, 4, 5, 7, 0.0), (1, 48, 16, 33, 31, 100.0), (1, 4, 1, 1, 1, 3.0)] {
+    for (n, c, groups, h, w, offset) in [
+        (2, 8, 4, 5, 7, 0.0),
+        (1, 48, 16, 33, 31, 100.0),
+        (1, 4, 1, 1, 1, 3.0),
+    ] {
         let x = Tensor::<4>::from_data(random(&[n, c, h, w], 1), &device) + offset;
         let weight = Tensor::<1>::from_data(random(&[c], 2), &device);
         let bias = Tensor::<1>::from_data(random(&[c], 3), &device);
-        let (variance, mean) = x.clone().reshape([n, groups, c / groups * h * w]).var_mean_bias(2);
-        let normal = (x.clone().reshape([n, groups, c / groups * h * w]) - mean)
-            / (variance + 1e-5).sqrt();
+        let (variance, mean) = x
+            .clone()
+            .reshape([n, groups, c / groups * h * w])
+            .var_mean_bias(2);
+        let normal =
+            (x.clone().reshape([n, groups, c / groups * h * w]) - mean) / (variance + 1e-5).sqrt();
         let want = normal.reshape([n, c, h, w]) * weight.clone().reshape([1, c, 1, 1])
             + bias.clone().reshape([1, c, 1, 1]);
         for with_silu in [false, true] {
-            let params = GroupNorm { groups, eps: 1e-5, silu: with_silu };
+            let params = GroupNorm {
+                groups,
+                eps: 1e-5,
+                silu: with_silu,
+            };
             let got = group_norm(x.clone(), weight.clone(), bias.clone(), params);
-            let want = if with_silu { silu(want.clone()) } else { want.clone() };
+            let want = if with_silu {
+                silu(want.clone())
+            } else {
+                want.clone()
+            };
             // An offset of 100 costs the f32 reference itself two digits.
             let tolerance = if offset > 10.0 { 2e-4 } else { 1e-5 };
             assert_close(got, want, tolerance, "group_norm");
@@ -102,10 +138,16 @@ fn group_norm_follows_its_formula() {
 fn attention_in_chunks_equals_burns() {
     let device = Device::flex();
     for (batch, heads, length, head_dim) in [(1, 1, 4500, 8), (2, 4, 24, 8), (1, 2, 1, 3)] {
-        let tensor = |salt| Tensor::<4>::from_data(random(&[batch, heads, length, head_dim], salt), &device);
+        let tensor =
+            |salt| Tensor::<4>::from_data(random(&[batch, heads, length, head_dim], salt), &device);
         let (q, k, v) = (tensor(1), tensor(2), tensor(3));
         let want = burn::tensor::module::attention_fallback(
-            q.clone(), k.clone(), v.clone(), None, None, Default::default(),
+            q.clone(),
+            k.clone(),
+            v.clone(),
+            None,
+            None,
+            Default::default(),
         );
         assert_close(attention(q, k, v), want, 1e-5, "attention");
     }
@@ -115,6 +157,10 @@ fn attention_in_chunks_equals_burns() {
 fn upsampling_repeats_pixels() {
     let device = Device::flex();
     let x = Tensor::<4>::from_data(random(&[2, 3, 4, 5], 1), &device);
-    let want = x.clone().reshape([2, 3, 4, 1, 5, 1]).expand([2, 3, 4, 2, 5, 2]).reshape([2, 3, 8, 10]);
+    let want = x
+        .clone()
+        .reshape([2, 3, 4, 1, 5, 1])
+        .expand([2, 3, 4, 2, 5, 2])
+        .reshape([2, 3, 8, 10]);
     assert_close(upsample_nearest_2x(x), want, 0.0, "upsample");
 }

@@ -32,9 +32,11 @@ impl Canvas {
         for channel in 0..3 {
             for y in 0..rows {
                 let row = reflect(y, height) * width;
-                planes.extend((0..columns).map(|x| {
-                    picture.values[(row + reflect(x, width)) * 3 + channel] * 2.0 - 1.0
-                }));
+                planes.extend(
+                    (0..columns).map(|x| {
+                        picture.values[(row + reflect(x, width)) * 3 + channel] * 2.0 - 1.0
+                    }),
+                );
             }
         }
         planes

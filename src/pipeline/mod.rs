@@ -121,7 +121,11 @@ impl<'a> Run<'a> {
             Some(start) => start.shape[0],
             None => settings.particles as usize,
         };
-        let decodes = if settings.select == Select::All { particles } else { 1 };
+        let decodes = if settings.select == Select::All {
+            particles
+        } else {
+            1
+        };
         let plan = Plan::new(model, &canvas, particles, decodes, request.memory)?;
         let evaluations = (settings.steps as usize * particles) as f64;
         Ok(Run {

@@ -104,10 +104,7 @@ impl SchedulerConfig {
                 self.num_train_timesteps
             ));
         }
-        for (name, beta) in [
-            ("beta_start", self.beta_start),
-            ("beta_end", self.beta_end),
-        ] {
+        for (name, beta) in [("beta_start", self.beta_start), ("beta_end", self.beta_end)] {
             if !(beta > 0.0 && beta < 1.0) {
                 return Err(format!("{name} is {beta}; it must lie between 0 and 1"));
             }
@@ -126,15 +123,16 @@ impl SchedulerConfig {
         let n = self.num_train_timesteps;
         let betas: Vec<f32> = match self.beta_schedule {
             BetaSchedule::Linear => linspace(self.beta_start, self.beta_end, n),
-            BetaSchedule::ScaledLinear => {
-                linspace(self.beta_start.sqrt(), self.beta_end.sqrt(), n)
-                    .iter()
-                    .map(|b| b * b)
-                    .collect()
-            }
+            BetaSchedule::ScaledLinear => linspace(self.beta_start.sqrt(), self.beta_end.sqrt(), n)
+                .iter()
+                .map(|b| b * b)
+                .collect(),
             BetaSchedule::SquaredcosCapV2 => {
-                let alpha_bar =
-                    |t: f64| ((t + 0.008) / 1.008 * std::f64::consts::FRAC_PI_2).cos().powi(2);
+                let alpha_bar = |t: f64| {
+                    ((t + 0.008) / 1.008 * std::f64::consts::FRAC_PI_2)
+                        .cos()
+                        .powi(2)
+                };
                 (0..n)
                     .map(|i| {
                         let (t1, t2) = (i as f64 / n as f64, (i + 1) as f64 / n as f64);

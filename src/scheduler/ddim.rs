@@ -23,7 +23,10 @@ impl Ddim {
 
     /// sigma_t(eta), formula (16).
     pub fn std_dev(&self, alphas_cumprod: &[f32], t: usize) -> f32 {
-        let (now, prev) = (alphas_cumprod[t], self.alpha_cumprod_prev(alphas_cumprod, t));
+        let (now, prev) = (
+            alphas_cumprod[t],
+            self.alpha_cumprod_prev(alphas_cumprod, t),
+        );
         let variance = (1.0 - prev) / (1.0 - now) * (1.0 - now / prev);
         // The last step may go nowhere (t - stride < 0 with alphas_cumprod[0]): rounding aside, 0.
         self.eta * variance.max(0.0).sqrt()

@@ -53,7 +53,11 @@ fn linspace_rounded(total: usize, points: usize) -> Vec<i64> {
     let step = last / (points - 1) as f64;
     (0..points)
         .map(|i| {
-            let value = if i + 1 == points { last } else { i as f64 * step };
+            let value = if i + 1 == points {
+                last
+            } else {
+                i as f64 * step
+            };
             value.round_ties_even() as i64
         })
         .collect()

@@ -10,9 +10,7 @@ pub mod range;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-pub use choices::{
-    Bandwidth, ColorFix, Kernel, Preset, SchedulerVariant, Select, Solver, Window,
-};
+pub use choices::{Bandwidth, ColorFix, Kernel, Preset, SchedulerVariant, Select, Solver, Window};
 
 use crate::error::{Error, Result};
 

@@ -80,7 +80,9 @@ fn typed_values_meet_the_range_table() {
     for bad in ["nan", "inf", "-inf", "0", "-1", "1e7", "x", ""] {
         assert!(bad.parse::<Bandwidth>().is_err(), "bandwidth {bad}");
     }
-    for bad in ["0.9..0.1", "words", "a..b", "0..2", "nan..1", "0.5", "-1..1"] {
+    for bad in [
+        "0.9..0.1", "words", "a..b", "0..2", "nan..1", "0.5", "-1..1",
+    ] {
         assert!(bad.parse::<Window>().is_err(), "window {bad}");
     }
     assert_eq!("0.3..1".parse(), Ok(Window(0.3, 1.0)));

@@ -60,7 +60,9 @@ impl Arrays {
     }
 
     fn get(&self, name: &str) -> &(Vec<f32>, Vec<usize>) {
-        self.0.get(name).unwrap_or_else(|| panic!("no array {name}"))
+        self.0
+            .get(name)
+            .unwrap_or_else(|| panic!("no array {name}"))
     }
 }
 
@@ -85,7 +87,10 @@ pub fn relative_error(a: &[f32], b: &[f32]) -> f32 {
 
 pub fn assert_close(a: &[f32], b: &[f32], tolerance: f32, what: &str) {
     let error = relative_error(a, b);
-    assert!(error <= tolerance, "{what}: relative error {error:e}, allowed {tolerance:e}");
+    assert!(
+        error <= tolerance,
+        "{what}: relative error {error:e}, allowed {tolerance:e}"
+    );
 }
 
 pub fn read<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {

@@ -52,9 +52,7 @@ impl Attention {
             Some(norm) => norm.forward(x.clone()),
             None => x.clone(),
         };
-        let sequence: Tensor<3> = normal
-            .reshape([batch, channels, tokens])
-            .swap_dims(1, 2);
+        let sequence: Tensor<3> = normal.reshape([batch, channels, tokens]).swap_dims(1, 2);
         let heads = |linear: &Linear| -> Tensor<4> {
             linear
                 .forward(sequence.clone())
@@ -62,9 +60,7 @@ impl Attention {
                 .swap_dims(1, 2)
         };
         let attended = ops::attention(heads(&self.to_q), heads(&self.to_k), heads(&self.to_v));
-        let attended: Tensor<3> = attended
-            .swap_dims(1, 2)
-            .reshape([batch, tokens, channels]);
+        let attended: Tensor<3> = attended.swap_dims(1, 2).reshape([batch, tokens, channels]);
         let out = self
             .to_out
             .forward(attended)

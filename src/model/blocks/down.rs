@@ -2,6 +2,7 @@
 
 use burn::tensor::Tensor;
 
+use super::resnet::Resample;
 use super::{Attention, BlockStyle, ResnetBlock2D};
 use crate::model::layers::Conv2d;
 use crate::model::weights::Scope;
@@ -10,7 +11,24 @@ use crate::model::weights::Scope;
 pub struct DownBlock2D {
     resnets: Vec<ResnetBlock2D>,
     attentions: Vec<Attention>,
-    downsampler: Option<Conv2d>,
+    downsampler: Option<Downsampler>,
+}
+
+enum Downsampler {
+    Conv(Conv2d),
+    Resnet(ResnetBlock2D),
+}
+
+/// How a [`DownBlock2D`] halves the size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Downsample {
+    /// By a convolution with this padding (`downsample_type: conv`).
+    Conv {
+        /// 0 pads the far sides only.
+        padding: usize,
+    },
+    /// By a residual block (`downsample_type: resnet`).
+    Resnet,
 }
 
 /// The shape of a [`DownBlock2D`].
@@ -23,8 +41,8 @@ pub struct DownShape {
     pub layers: usize,
     /// Channels per head, where there is attention.
     pub attention_head_dim: Option<usize>,
-    /// The downsampler's padding, where there is one.
-    pub downsample_padding: Option<usize>,
+    /// How the size is halved, where it is.
+    pub downsample: Option<Downsample>,
 }
 
 impl DownBlock2D {
@@ -36,18 +54,24 @@ impl DownBlock2D {
             resnets: (0..shape.layers)
                 .map(|i| ResnetBlock2D::load(&scope.item("resnets", i), input(i), width, style))
                 .collect(),
-            attentions: shape
-                .attention_head_dim
-                .map_or(Vec::new(), |head_dim| {
-                    (0..shape.layers)
-                        .map(|i| {
-                            let scope = scope.item("attentions", i);
-                            Attention::load(&scope, width, head_dim, Some(style.groups), style, 1.0)
-                        })
-                        .collect()
-                }),
-            downsampler: shape.downsample_padding.map(|padding| {
-                Conv2d::downsample(&scope.item("downsamplers", 0).child("conv"), width, padding)
+            attentions: shape.attention_head_dim.map_or(Vec::new(), |head_dim| {
+                (0..shape.layers)
+                    .map(|i| {
+                        let scope = scope.item("attentions", i);
+                        Attention::load(&scope, width, head_dim, Some(style.groups), style, 1.0)
+                    })
+                    .collect()
+            }),
+            downsampler: shape.downsample.map(|kind| {
+                let scope = scope.item("downsamplers", 0);
+                match kind {
+                    Downsample::Conv { padding } => {
+                        Downsampler::Conv(Conv2d::downsample(&scope.child("conv"), width, padding))
+                    }
+                    Downsample::Resnet => Downsampler::Resnet(
+                        ResnetBlock2D::load(&scope, width, width, style).resampling(Resample::Down),
+                    ),
+                }
             }),
         }
     }
@@ -67,7 +91,10 @@ impl DownBlock2D {
             keep(&x);
         }
         if let Some(downsampler) = &self.downsampler {
-            x = downsampler.forward(x);
+            x = match downsampler {
+                Downsampler::Conv(conv) => conv.forward(x),
+                Downsampler::Resnet(resnet) => resnet.forward(x, temb),
+            };
             keep(&x);
         }
         x

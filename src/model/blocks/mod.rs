@@ -7,10 +7,10 @@ mod resnet;
 mod up;
 
 pub use attention::Attention;
-pub use down::{DownBlock2D, DownShape};
+pub use down::{DownBlock2D, DownShape, Downsample};
 pub use mid::{MidAttention, UNetMidBlock2D};
 pub use resnet::ResnetBlock2D;
-pub use up::{UpBlock2D, UpShape};
+pub use up::{UpBlock2D, UpShape, Upsample};
 
 /// What all blocks of a network have in common.
 #[derive(Clone, Copy, Debug)]

@@ -1,10 +1,29 @@
 //! `ResnetBlock2D`.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, module::avg_pool2d, ops::AvgPoolOptions};
 
 use super::BlockStyle;
 use crate::model::layers::{Conv2d, GroupNorm, Linear};
 use crate::model::weights::Scope;
+use crate::ops;
+
+/// What a residual block does to the size on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resample {
+    /// Doubles it by repeating pixels.
+    Up,
+    /// Halves it by averaging.
+    Down,
+}
+
+impl Resample {
+    fn apply(self, x: Tensor<4>) -> Tensor<4> {
+        match self {
+            Resample::Up => ops::upsample_nearest_2x(x),
+            Resample::Down => avg_pool2d(x, AvgPoolOptions::new([2, 2]).with_stride([2, 2])),
+        }
+    }
+}
 
 /// Two normalised convolutions around the time embedding, and a shortcut.
 pub struct ResnetBlock2D {
@@ -16,15 +35,15 @@ pub struct ResnetBlock2D {
     conv_shortcut: Option<Conv2d>,
     scale_shift: bool,
     output_scale_factor: f64,
+    resample: Option<Resample>,
 }
 
 impl ResnetBlock2D {
     /// From `channels_in` to `channels_out`.
     pub fn load(scope: &Scope, channels_in: usize, channels_out: usize, style: BlockStyle) -> Self {
         let projected = channels_out * if style.scale_shift { 2 } else { 1 };
-        let norm = |name, channels| {
-            GroupNorm::load(&scope.child(name), channels, style.groups, style.eps)
-        };
+        let norm =
+            |name, channels| GroupNorm::load(&scope.child(name), channels, style.groups, style.eps);
         ResnetBlock2D {
             norm1: norm("norm1", channels_in),
             conv1: Conv2d::same3(&scope.child("conv1"), channels_in, channels_out),
@@ -33,10 +52,12 @@ impl ResnetBlock2D {
                 .map(|width| Linear::load(&scope.child("time_emb_proj"), width, projected)),
             norm2: norm("norm2", channels_out),
             conv2: Conv2d::same3(&scope.child("conv2"), channels_out, channels_out),
-            conv_shortcut: (channels_in != channels_out)
-                .then(|| Conv2d::pointwise(&scope.child("conv_shortcut"), channels_in, channels_out)),
+            conv_shortcut: (channels_in != channels_out).then(|| {
+                Conv2d::pointwise(&scope.child("conv_shortcut"), channels_in, channels_out)
+            }),
             scale_shift: style.scale_shift,
             output_scale_factor: 1.0,
+            resample: None,
         }
     }
 
@@ -46,9 +67,23 @@ impl ResnetBlock2D {
         self
     }
 
+    /// The same, changing the size between normalisation and convolution.
+    pub fn resampling(mut self, resample: Resample) -> Self {
+        self.resample = Some(resample);
+        self
+    }
+
     /// `x` is `[N, C, H, W]`; `temb` is `silu(time embedding)`, `[1, T]`.
     pub fn forward(&self, x: Tensor<4>, temb: Option<&Tensor<2>>) -> Tensor<4> {
-        let mut hidden = self.conv1.forward(self.norm1.forward_silu(x.clone()));
+        let mut hidden = self.norm1.forward_silu(x.clone());
+        let x = match self.resample {
+            Some(resample) => {
+                hidden = resample.apply(hidden);
+                resample.apply(x)
+            }
+            None => x,
+        };
+        hidden = self.conv1.forward(hidden);
         let projected = match (&self.time_emb_proj, temb) {
             (Some(project), Some(temb)) => {
                 let temb = project.forward(temb.clone());

@@ -2,6 +2,7 @@
 
 use burn::tensor::Tensor;
 
+use super::resnet::Resample;
 use super::{Attention, BlockStyle, ResnetBlock2D};
 use crate::model::layers::Conv2d;
 use crate::model::weights::Scope;
@@ -12,7 +13,21 @@ use crate::ops;
 pub struct UpBlock2D {
     resnets: Vec<ResnetBlock2D>,
     attentions: Vec<Attention>,
-    upsampler: Option<Conv2d>,
+    upsampler: Option<Upsampler>,
+}
+
+enum Upsampler {
+    Conv(Conv2d),
+    Resnet(ResnetBlock2D),
+}
+
+/// How an [`UpBlock2D`] doubles the size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Upsample {
+    /// By repeating pixels and a convolution (`upsample_type: conv`).
+    Conv,
+    /// By a residual block (`upsample_type: resnet`).
+    Resnet,
 }
 
 /// The shape of an [`UpBlock2D`].
@@ -23,8 +38,8 @@ pub struct UpShape {
     pub channels_out: usize,
     /// Channels per head, where there is attention.
     pub attention_head_dim: Option<usize>,
-    /// Whether the size doubles at the end.
-    pub upsample: bool,
+    /// How the size is doubled at the end, where it is.
+    pub upsample: Option<Upsample>,
 }
 
 impl UpBlock2D {
@@ -38,18 +53,24 @@ impl UpBlock2D {
                     ResnetBlock2D::load(&scope.item("resnets", i), input, width, style)
                 })
                 .collect(),
-            attentions: shape
-                .attention_head_dim
-                .map_or(Vec::new(), |head_dim| {
-                    (0..layers)
-                        .map(|i| {
-                            let scope = scope.item("attentions", i);
-                            Attention::load(&scope, width, head_dim, Some(style.groups), style, 1.0)
-                        })
-                        .collect()
-                }),
-            upsampler: shape.upsample.then(|| {
-                Conv2d::same3(&scope.item("upsamplers", 0).child("conv"), width, width)
+            attentions: shape.attention_head_dim.map_or(Vec::new(), |head_dim| {
+                (0..layers)
+                    .map(|i| {
+                        let scope = scope.item("attentions", i);
+                        Attention::load(&scope, width, head_dim, Some(style.groups), style, 1.0)
+                    })
+                    .collect()
+            }),
+            upsampler: shape.upsample.map(|kind| {
+                let scope = scope.item("upsamplers", 0);
+                match kind {
+                    Upsample::Conv => {
+                        Upsampler::Conv(Conv2d::same3(&scope.child("conv"), width, width))
+                    }
+                    Upsample::Resnet => Upsampler::Resnet(
+                        ResnetBlock2D::load(&scope, width, width, style).resampling(Resample::Up),
+                    ),
+                }
             }),
         }
     }
@@ -71,7 +92,8 @@ impl UpBlock2D {
             }
         }
         match &self.upsampler {
-            Some(conv) => conv.forward(ops::upsample_nearest_2x(x)),
+            Some(Upsampler::Conv(conv)) => conv.forward(ops::upsample_nearest_2x(x)),
+            Some(Upsampler::Resnet(resnet)) => resnet.forward(x, temb),
             None => x,
         }
     }

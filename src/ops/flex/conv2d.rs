@@ -28,7 +28,10 @@ pub fn conv2d(
     bias: &[f32],
     params: Conv2d,
 ) -> (Vec<f32>, [usize; 4]) {
-    assert_eq!(channels_in, weight_in, "input and weight disagree on the channels");
+    assert_eq!(
+        channels_in, weight_in,
+        "input and weight disagree on the channels"
+    );
     let padding = params.pad_start + params.pad_end;
     let extent = |size: usize| (size + padding).saturating_sub(kernel) / params.stride + 1;
     let (out_height, out_width) = (extent(height), extent(width));
@@ -43,7 +46,9 @@ pub fn conv2d(
     let depth = channels_in * kernel * kernel;
     let tile = (TILE_VALUES / depth / TILE_ALIGN).max(1) * TILE_ALIGN;
     // No more than a few tiles per thread, but at least one each.
-    let share = pixels.div_ceil(rayon::current_num_threads()).next_multiple_of(TILE_ALIGN);
+    let share = pixels
+        .div_ceil(rayon::current_num_threads())
+        .next_multiple_of(TILE_ALIGN);
     let tile = if n == 1 { tile.min(share) } else { tile };
 
     let mut out = vec![0f32; n * channels_out * pixels];
@@ -138,7 +143,15 @@ impl Geometry {
     }
 
     /// One tap's values for output pixels `ox..` of row `oy`, zero outside the picture.
-    fn copy_run(&self, plane: &[f32], oy: usize, ox: usize, ky: usize, kx: usize, target: &mut [f32]) {
+    fn copy_run(
+        &self,
+        plane: &[f32],
+        oy: usize,
+        ox: usize,
+        ky: usize,
+        kx: usize,
+        target: &mut [f32],
+    ) {
         let Conv2d {
             stride, pad_start, ..
         } = self.params;

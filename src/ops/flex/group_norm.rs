@@ -117,7 +117,10 @@ mod tests {
         for i in -8700..=8700 {
             let x = i as f32 / 100.0;
             let (got, want) = (f64::from(super::exp(x)), f64::from(x).exp());
-            assert!((got / want - 1.0).abs() < 4e-7, "exp({x}) = {got}, not {want}");
+            assert!(
+                (got / want - 1.0).abs() < 4e-7,
+                "exp({x}) = {got}, not {want}"
+            );
         }
         assert!(super::exp(f32::NAN).is_nan());
         assert!(super::exp(1e30).is_finite() && super::exp(-1e30) > 0.0);

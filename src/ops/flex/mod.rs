@@ -23,7 +23,11 @@ impl Ops for Flex {
         bias: FlexTensor,
         params: GroupNorm,
     ) -> FlexTensor {
-        let (x, weight, bias) = (x.to_contiguous(), weight.to_contiguous(), bias.to_contiguous());
+        let (x, weight, bias) = (
+            x.to_contiguous(),
+            weight.to_contiguous(),
+            bias.to_contiguous(),
+        );
         let shape = dims4(&x);
         let out = group_norm::group_norm(values(&x), shape, values(&weight), values(&bias), params);
         tensor(out, &shape)
@@ -35,7 +39,11 @@ impl Ops for Flex {
         bias: FlexTensor,
         params: Conv2d,
     ) -> FlexTensor {
-        let (x, weight, bias) = (x.to_contiguous(), weight.to_contiguous(), bias.to_contiguous());
+        let (x, weight, bias) = (
+            x.to_contiguous(),
+            weight.to_contiguous(),
+            bias.to_contiguous(),
+        );
         let (out, shape) = conv2d::conv2d(
             values(&x),
             dims4(&x),

@@ -1,0 +1,57 @@
+//! How fast the mean shift is: the best of some rounds, one JSON object a line.
+//!
+//!     cargo bench --bench mean_shift -- [--rounds N]
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use clap::Parser;
+use minkds::kds::{MeanShift, cpu};
+use minkds::noise;
+use minkds::settings::Kernel;
+use serde_json::json;
+
+const PARTICLES: [usize; 3] = [4, 10, 16];
+/// Latent channels of the LDM-SR family and of the bundled model.
+const CHANNELS: [usize; 2] = [3, 8];
+const SIDE: usize = 128;
+const PATCH_SIZE: usize = 4;
+/// About the distance between two patches of unit noise, so that no weight is 0.
+const BANDWIDTH: f64 = 10.0;
+
+/// Times one mean shift of all particles
+#[derive(Parser)]
+struct Args {
+    /// Timed runs of each shape, after one that warms up
+    #[arg(long, default_value_t = 10)]
+    rounds: usize,
+    /// What `cargo bench` adds
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn main() {
+    let args = Args::parse();
+    let params = MeanShift::new(PATCH_SIZE, BANDWIDTH, Kernel::Gaussian);
+    for n in PARTICLES {
+        for c in CHANNELS {
+            let shape = [n, c, SIDE, SIDE];
+            let x: Vec<f32> = (0..n as u32)
+                .flat_map(|i| noise::field(0, i, noise::START, [c, SIDE, SIDE]))
+                .collect();
+            let run = || black_box(cpu::mean_shift(black_box(&x), shape, &params));
+            run();
+            let seconds = (0..args.rounds.max(1))
+                .map(|_| {
+                    let start = Instant::now();
+                    run();
+                    start.elapsed().as_secs_f64()
+                })
+                .fold(f64::INFINITY, f64::min);
+            println!(
+                "{}",
+                json!({"what": "mean_shift", "shape": shape, "seconds": seconds})
+            );
+        }
+    }
+}
