@@ -414,3 +414,19 @@ fn select_all_decodes_every_particle() {
     assert_eq!(all.pictures[0], first.pictures[0]);
     assert_ne!(all.pictures[0], all.pictures[1]);
 }
+
+#[test]
+fn the_fitted_preview_resembles_the_bundled_models_own() {
+    let folder = tempfile::tempdir().unwrap();
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/model"), folder.path());
+    std::fs::remove_file(folder.path().join("minkds.json")).unwrap();
+    let fitted = load(ModelSource::Folder(folder.path().to_path_buf()));
+    let own = load(ModelSource::Bundled);
+    assert!(own.recommended().preview.is_some() && fitted.recommended().preview.is_none());
+    let arrays = Arrays::read(&fixture("bundled.safetensors"));
+    let latents = arrays.tensor("kds.final", &Device::flex());
+    let [a, b] = [&own, &fitted].map(|model| common::read(model.preview(latents.clone()).unwrap()));
+    let mean = a.iter().zip(&b).map(|(a, b)| (a - b).abs()).sum::<f32>() / a.len() as f32;
+    // Values are in -1..1.
+    assert!(mean < 0.05, "previews differ by {mean} on average");
+}

@@ -27,6 +27,7 @@ pub use weights::{Scope, Weights};
 use self::source::Files;
 use crate::error::{Error, Result};
 use crate::scheduler::SchedulerConfig;
+use crate::settings::{Patch, Settings};
 
 /// How much larger a picture becomes.
 pub const SCALE: usize = 4;
@@ -125,6 +126,8 @@ impl Model {
             Some(bytes) => Recommended::from_json(&files.path("minkds.json"), &bytes)?,
             None => Recommended::default(),
         };
+        Settings::resolve(&recommended.settings, None, &Patch::default(), true)
+            .map_err(|e| Error::model(files.path("minkds.json"), e.to_string()))?;
         if let Some(map) = &recommended.preview {
             map.check(latents, SCALE)
                 .map_err(|what| Error::model(files.path("minkds.json"), what))?;

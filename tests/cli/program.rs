@@ -1,0 +1,266 @@
+//! The program in a folder of its own: words and files in, an exit code, messages and files out.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use image::{DynamicImage, RgbImage};
+use tempfile::TempDir;
+
+use crate::common::fixture;
+
+/// No run in these tests may take longer; all but a few take a fraction of a second.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long saying no may take, on a busy machine.
+const PROMPTLY: Duration = Duration::from_secs(10);
+/// Nobody listens there, so that no test can reach the internet.
+const NOWHERE: &str = "http://127.0.0.1:1";
+
+pub struct Run {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+    pub took: Duration,
+}
+
+/// An empty folder where the program runs, removed in the end. Models by name are looked up in a
+/// cache beside it.
+pub struct Room(TempDir);
+
+impl Room {
+    pub fn new() -> Self {
+        let room = Room(TempDir::new().expect("a temporary folder"));
+        fs::create_dir(room.path("")).unwrap();
+        room
+    }
+
+    /// `name` in this room.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join("room").join(name)
+    }
+
+    /// The home of the cache for models by name.
+    pub fn hub(&self) -> PathBuf {
+        self.0.path().join("hub")
+    }
+
+    pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        fs::write(self.path(name), bytes).expect(name);
+    }
+
+    pub fn read(&self, name: &str) -> Vec<u8> {
+        fs::read(self.path(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
+    }
+
+    /// A colourful picture with soft and hard edges; its ending chooses the format.
+    pub fn picture(&self, name: &str, width: u32, height: u32) {
+        let picture = RgbImage::from_fn(width, height, |x, y| {
+            let wave = |step: u32| (40 + (x * step + y * (step / 2)) % 176) as u8;
+            image::Rgb([wave(14), wave(22), if x * 2 > width { 200 } else { 60 }])
+        });
+        picture.save(self.path(name)).expect(name);
+    }
+
+    /// A copy of the fixture picture `name`.
+    pub fn fixture_picture(&self, name: &str) {
+        self.write(name, fs::read(fixture("images").join(name)).expect(name));
+    }
+
+    /// A copy of the fixture model `name`, as the folder `model`.
+    pub fn model(&self, name: &str) {
+        copy_folder(&fixture("models").join(name), &self.path("model"));
+    }
+
+    /// The picture `name`, whatever its ending says.
+    pub fn decoded(&self, name: &str) -> DynamicImage {
+        image::load_from_memory(&self.read(name)).expect(name)
+    }
+
+    pub fn size(&self, name: &str) -> (u32, u32) {
+        let picture = self.decoded(name);
+        (picture.width(), picture.height())
+    }
+
+    /// Everything in the room and below: a folder ends in `/`, a link in `@`.
+    pub fn files(&self) -> BTreeMap<String, Vec<u8>> {
+        let mut files = BTreeMap::new();
+        list(&self.path(""), "", &mut files);
+        files
+    }
+
+    pub fn names(&self) -> Vec<String> {
+        self.files().into_keys().collect()
+    }
+
+    pub fn names_in(&self, folder: &str) -> Vec<String> {
+        let mut files = BTreeMap::new();
+        list(&self.path(folder), "", &mut files);
+        files.into_keys().collect()
+    }
+
+    /// The program with `words`, split at spaces, see [`arguments`].
+    pub fn command(&self, words: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_minkds"));
+        command.args(arguments(words));
+        self.prepare(&mut command);
+        command
+    }
+
+    /// The same under what the shell's words `limits` do first.
+    #[cfg(unix)]
+    pub fn command_under(&self, limits: &str, words: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("{limits}\nexec \"$0\" \"$@\"")]);
+        command.arg(env!("CARGO_BIN_EXE_minkds")).args(arguments(words));
+        self.prepare(&mut command);
+        command
+    }
+
+    fn prepare(&self, command: &mut Command) {
+        command
+            .current_dir(self.path(""))
+            .env("HF_HOME", self.hub())
+            .env("HF_ENDPOINT", NOWHERE)
+            .env_remove("HF_HUB_OFFLINE")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        for proxy in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
+            command.env_remove(proxy).env_remove(proxy.to_lowercase());
+        }
+    }
+
+    pub fn run(&self, words: &str) -> Run {
+        finish(self.command(words).spawn().expect("the program starts"))
+    }
+
+    /// A run that does all its work.
+    #[track_caller]
+    pub fn succeeds(&self, words: &str) -> Run {
+        let run = self.run(words);
+        assert_eq!(run.code, Some(0), "{words}: {}", run.stderr);
+        run
+    }
+
+    /// The bytes that `words` make of `a.png`.
+    #[track_caller]
+    pub fn enlarged(&self, words: &str) -> Vec<u8> {
+        self.succeeds(&format!("a.png -o result.png {words}"));
+        self.read("result.png")
+    }
+
+    /// A run that ends in `code` and one message with all of `says`, and leaves nothing behind.
+    #[track_caller]
+    pub fn refuses(&self, words: &str, code: i32, says: &[&str]) {
+        self.refuses_as(self.command(words), words, code, says);
+    }
+
+    /// The same for a `command` made beforehand; `what` names it in a failure.
+    #[track_caller]
+    pub fn refuses_as(&self, mut command: Command, what: &str, code: i32, says: &[&str]) {
+        let before = self.files();
+        let run = finish(command.spawn().expect("the program starts"));
+        let text = format!("{what}: exit code {:?}, said {:?}", run.code, run.stderr);
+        assert_eq!(run.code, Some(code), "{text}");
+        assert_eq!(run.stdout, "", "{text}");
+        // clap's messages end with a hint where to find help.
+        let usage = run.stderr.starts_with("error: ") && code == 2;
+        let one_line = run.stderr.starts_with("minkds: ")
+            && run.stderr.ends_with('\n')
+            && run.stderr.lines().count() == 1;
+        assert!(usage || one_line, "{text}");
+        for word in says {
+            assert!(run.stderr.contains(word), "{word:?} is missing in {text}");
+        }
+        for word in ["panic", "internal error", "RUST_BACKTRACE"] {
+            assert!(!run.stderr.contains(word), "{text}");
+        }
+        assert!(run.took < PROMPTLY, "{:?} for {text}", run.took);
+        let after = self.files();
+        assert!(before.keys().eq(after.keys()), "{:?} after {text}", after.keys());
+        assert!(before == after, "a file has changed after {text}");
+    }
+}
+
+/// `words` as arguments: `MODEL` is the path of a small random model, `TINY` stands for a fast run
+/// of it without the check that such a model cannot pass, `TINY_VQ` for one of another sort.
+fn arguments(words: &str) -> Vec<String> {
+    let model = |name: &str| fixture("models").join(name).to_str().expect("UTF-8").to_string();
+    let fast = |name| {
+        let words = ["--no-gui", "--no-check", "--steps", "2", "--model"];
+        let mut words: Vec<_> = words.map(String::from).into();
+        words.push(model(name));
+        words
+    };
+    words
+        .split_whitespace()
+        .flat_map(|word| match word {
+            "MODEL" => vec![model("kl-like-bundled")],
+            "TINY" => fast("kl-like-bundled"),
+            "TINY_VQ" => fast("ldm-like"),
+            "EMPTY" => vec![String::new()],
+            word => vec![word.to_string()],
+        })
+        .collect()
+}
+
+/// Waits for the program's end.
+pub fn finish(mut child: Child) -> Run {
+    let start = Instant::now();
+    while child.try_wait().expect("a child").is_none() {
+        if start.elapsed() > PATIENCE {
+            child.kill().expect("a child");
+            let output = child.wait_with_output().expect("a child");
+            let said = String::from_utf8_lossy(&output.stderr);
+            panic!("still running after {PATIENCE:?}, said {said:?}");
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let took = start.elapsed();
+    let output = child.wait_with_output().expect("a child");
+    Run {
+        code: output.status.code(),
+        stdout: String::from_utf8_lossy(&output.stdout).into(),
+        stderr: String::from_utf8_lossy(&output.stderr).into(),
+        took,
+    }
+}
+
+fn list(folder: &Path, prefix: &str, files: &mut BTreeMap<String, Vec<u8>>) {
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.unwrap().path();
+        let name = format!("{prefix}{}", path.file_name().unwrap().display());
+        let kind = path.symlink_metadata().unwrap();
+        if kind.is_symlink() {
+            let target = fs::read_link(&path).unwrap().display().to_string();
+            files.insert(format!("{name}@"), target.into());
+        } else if kind.is_dir() {
+            list(&path, &format!("{name}/"), files);
+            files.insert(format!("{name}/"), Vec::new());
+        } else if kind.is_file() {
+            files.insert(name, fs::read(&path).unwrap_or_default());
+        } else {
+            files.insert(name, Vec::new());
+        }
+    }
+}
+
+pub fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy_folder(&path, &target);
+        } else {
+            fs::copy(&path, &target).unwrap();
+        }
+    }
+}
+
+/// Says loudly that a test could not do its work here.
+pub fn skipped(why: &str) {
+    eprintln!("SKIPPED: {why}");
+}
