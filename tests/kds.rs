@@ -107,7 +107,7 @@ proptest! {
     }
 
     #[test]
-    fn any_finite_input_gives_finite_shifts((shape, p, x) in particles(f32::MAX), h in prop::sample::select(vec![f64::MIN_POSITIVE, 1e-3, 1.0, 1e6])) {
+    fn any_finite_input_gives_finite_shifts((shape, p, x) in particles(f32::MAX), h in prop::sample::select(vec![f64::MIN_POSITIVE, 1e-3, 1.0, 1e6, f64::MAX])) {
         for kernel in [Kernel::Gaussian, Kernel::Minkds] {
             let shift = mean_shift(&x, shape, &MeanShift::new(p, h, kernel));
             prop_assert!(shift.iter().all(|m| m.is_finite()));

@@ -418,7 +418,10 @@ fn select_all_decodes_every_particle() {
 #[test]
 fn the_fitted_preview_resembles_the_bundled_models_own() {
     let folder = tempfile::tempdir().unwrap();
-    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/model"), folder.path());
+    copy(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/model"),
+        folder.path(),
+    );
     std::fs::remove_file(folder.path().join("minkds.json")).unwrap();
     let fitted = load(ModelSource::Folder(folder.path().to_path_buf()));
     let own = load(ModelSource::Bundled);

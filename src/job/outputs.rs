@@ -156,7 +156,7 @@ pub fn refuse_over_inputs<'a>(
     output: &Path,
     mut inputs: impl Iterator<Item = &'a Path>,
 ) -> Result<()> {
-    match inputs.find(|input| same_file::is_same_file(input, output).unwrap_or(false)) {
+    match inputs.find(|input| is_same(input, output)) {
         Some(input) => Err(Error::Paths(format!(
             "{} is the input {} itself; inputs are never replaced: choose another output",
             output.display(),
@@ -164,6 +164,18 @@ pub fn refuse_over_inputs<'a>(
         ))),
         None => Ok(()),
     }
+}
+
+/// Whether both name one file, or would on a disk that does not tell upper from lower case.
+fn is_same(input: &Path, output: &Path) -> bool {
+    let folder = |path: &Path| match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.canonicalize().ok(),
+        _ => Path::new(".").canonicalize().ok(),
+    };
+    let name = |path: &Path| Some(path.file_name()?.to_string_lossy().to_lowercase());
+    let equal_names = name(input).is_some_and(|input| Some(input) == name(output));
+    (equal_names && folder(input) == folder(output))
+        || same_file::is_same_file(input, output).unwrap_or(false)
 }
 
 /// `photo_x4.png` with `suffix` before the ending.
@@ -233,7 +245,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let input = folder.path().join("photo.png");
         std::fs::write(&input, "x").unwrap();
-        let mut aliases = vec![input.clone(), folder.path().join("./photo.png")];
+        let alias = |name| folder.path().join(name);
+        let mut aliases = vec![input.clone(), alias("./photo.png"), alias("PHOTO.Png")];
         #[cfg(unix)]
         {
             let link = folder.path().join("link.png");

@@ -21,7 +21,7 @@ pub struct MeanShift {
 }
 
 impl MeanShift {
-    /// For bandwidth `h` > 0: `1 / 2h²` (`gaussian`) or `1 / 2h⁴` (`minkds`).
+    /// For any finite bandwidth `h` > 0: `1 / 2h²` (`gaussian`) or `1 / 2h⁴` (`minkds`).
     pub fn new(patch_size: usize, bandwidth: f64, kernel: Kernel) -> Self {
         let squared = bandwidth * bandwidth;
         let width = match kernel {

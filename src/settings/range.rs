@@ -13,7 +13,7 @@ pub struct Range<T> {
     pub min: T,
     /// Largest allowed value.
     pub max: T,
-    /// Whether `min` itself is excluded.
+    /// Whether `min` itself is excluded and there is no bound above but finiteness.
     pub open: bool,
     /// What it does, in a sentence that a photographer understands.
     pub help: &'static str,
@@ -55,14 +55,11 @@ impl<T: PartialOrd + Copy + Display + FromStr> Range<T> {
 
     /// "a number from 0 to 1".
     pub fn allowed(&self) -> String {
-        let kind = if "1.5".parse::<T>().is_ok() {
-            "a number"
-        } else {
-            "a whole number"
-        };
-        match (self.open, T::from_str("inf").ok()) {
-            (true, _) => format!("{kind} above {} and up to {}", self.min, self.max),
-            _ => format!("{kind} from {} to {}", self.min, self.max),
+        let whole = "1.5".parse::<T>().is_err();
+        match (self.open, whole) {
+            (true, _) => format!("a finite number above {}", self.min),
+            (false, true) => format!("a whole number from {} to {}", self.min, self.max),
+            (false, false) => format!("a number from {} to {}", self.min, self.max),
         }
     }
 }
@@ -76,11 +73,11 @@ pub const PARTICLES: Range<u32> = Range::new(
      slower; with 1 there is nothing to agree with, so nothing is steered",
 );
 
-/// `--bandwidth`. The upper bound keeps h^4 inside f64 and far beyond "every particle counts".
+/// `--bandwidth`.
 pub const BANDWIDTH: Range<f64> = Range {
     name: "bandwidth",
     min: 0.0,
-    max: 1e6,
+    max: f64::MAX,
     open: true,
     help: "How alike two versions of a patch must be to pull on each other: small values only let \
            near twins agree, large ones pull every version towards the average",

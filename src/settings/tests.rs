@@ -77,7 +77,7 @@ fn values_from_json_meet_the_same_checks_as_flags() {
 
 #[test]
 fn typed_values_meet_the_range_table() {
-    for bad in ["nan", "inf", "-inf", "0", "-1", "1e7", "x", ""] {
+    for bad in ["nan", "inf", "-inf", "0", "-1", "1e999", "x", ""] {
         assert!(bad.parse::<Bandwidth>().is_err(), "bandwidth {bad}");
     }
     for bad in [
