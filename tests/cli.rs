@@ -67,7 +67,9 @@ fn help_names_every_flag_and_is_longer_than_the_summary() {
     for help in [&long, &short] {
         assert_eq!((help.code, help.stderr.as_str()), (Some(0), ""));
         for flag in FLAGS {
-            let named = help.stdout.split(|c: char| !c.is_alphanumeric() && c != '-');
+            let named = help
+                .stdout
+                .split(|c: char| !c.is_alphanumeric() && c != '-');
             assert!(named.into_iter().any(|word| word == flag), "{flag}");
         }
     }
@@ -125,9 +127,16 @@ fn one_bad_file_does_not_stop_the_others() {
     room.picture("b.png", 4, 5);
     let run = room.run("TINY a.png gone.png text.png b.png -o out");
     assert_eq!(run.code, Some(1), "{}", run.stderr);
-    let errors: Vec<_> = run.stderr.lines().filter(|line| line.starts_with("minkds:")).collect();
+    let errors: Vec<_> = run
+        .stderr
+        .lines()
+        .filter(|line| line.starts_with("minkds:"))
+        .collect();
     assert_eq!(errors.len(), 2, "{}", run.stderr);
-    assert!(errors[0].contains("gone.png") && errors[1].contains("text.png"), "{errors:?}");
+    assert!(
+        errors[0].contains("gone.png") && errors[1].contains("text.png"),
+        "{errors:?}"
+    );
     assert_eq!(room.size("out/a_x4.png"), (20, 16));
     assert_eq!(room.size("out/b_x4.png"), (16, 20));
     assert_eq!(room.names_in("out"), ["a_x4.png", "b_x4.png"]);
@@ -138,7 +147,10 @@ fn quiet_says_nothing_but_errors() {
     let room = Room::new();
     room.picture("a.png", 4, 4);
     let run = room.run("TINY a.png -o b.png --quiet");
-    assert_eq!((run.code, run.stderr.as_str(), run.stdout.as_str()), (Some(0), "", ""));
+    assert_eq!(
+        (run.code, run.stderr.as_str(), run.stdout.as_str()),
+        (Some(0), "", "")
+    );
     room.refuses("TINY gone.png -q", 1, &["gone.png"]);
     let run = room.run("TINY a.png -o b.png");
     assert_eq!((run.code, run.stdout.as_str()), (Some(0), ""));

@@ -78,7 +78,7 @@ pub struct Args {
     pub no_check: bool,
 
     /// Most memory to use, such as 4GiB; what the machine has free if left out
-    #[arg(long, value_name = "SIZE", value_parser = memory_size, help_heading = "Resources")]
+    #[arg(long, value_name = "SIZE", value_parser = memory_size, allow_hyphen_values = true, help_heading = "Resources")]
     pub memory_limit: Option<u64>,
 
     /// Processor threads to use; all of them if left out

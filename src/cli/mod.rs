@@ -5,6 +5,8 @@ mod progress;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Parser;
 
@@ -72,7 +74,8 @@ fn enlarge(args: &Args, screen: &Screen) -> Result<Summary> {
     let device = device::open(args.device, args.precision)?;
 
     let cancel = Cancel::default();
-    stop_on_signal(&cancel);
+    let computing = Arc::new(AtomicBool::new(false));
+    stop_on_signal(&cancel, &computing);
     let model = Model::load(&source, &device, &mut |file, done, total| {
         screen.download(file, done, total);
     })?;
@@ -91,18 +94,20 @@ fn enlarge(args: &Args, screen: &Screen) -> Result<Summary> {
         memory_limit: args.memory_limit,
         check: !args.no_check,
     };
+    computing.store(true, Ordering::SeqCst);
     let mut bar = screen.bar(job.tasks.len());
     let summary = job.run(&model, &settings, &mut |event| bar.show(event), &cancel);
     bar.clear();
     summary
 }
 
-/// The first Ctrl-C stops at the next network evaluation, the second at once.
-fn stop_on_signal(cancel: &Cancel) {
-    let cancel = cancel.clone();
+/// While it computes, the first Ctrl-C stops at the next network evaluation, the second at once;
+/// while a model is downloaded or read, the first does (the download goes on from there next time).
+fn stop_on_signal(cancel: &Cancel, computing: &Arc<AtomicBool>) {
+    let (cancel, computing) = (cancel.clone(), computing.clone());
     // Without a handler the system's default stops the program, which is fine too.
     let _ = ctrlc::set_handler(move || {
-        if cancel.is_cancelled() {
+        if cancel.is_cancelled() || !computing.load(Ordering::SeqCst) {
             std::process::exit(i32::from(INTERRUPTED));
         }
         cancel.cancel();

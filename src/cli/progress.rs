@@ -108,11 +108,11 @@ impl Bar {
                 }
                 self.bar.set_position(self.base + PARTS);
             }
-            JobEvent::Skipped { task } => {
+            JobEvent::Skipped { task, existing } => {
                 self.line(&format!(
                     "{}: skipped, {} exists already",
                     task.input.display(),
-                    task.output.display()
+                    existing.display()
                 ));
                 self.bar.set_position(self.base + PARTS);
             }

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 
 pub use outputs::{OnConflict, Task, plan};
 
-use self::outputs::{refuse_over_inputs, with_suffix};
+use self::outputs::{is_same, refuse_no_file, refuse_over_inputs, with_suffix};
 use crate::device;
 use crate::error::{Error, Result};
 use crate::image_io::resize::bicubic_x4;
 use crate::image_io::{self, Existing, ImageError, Picture, WriteError, bleed_under_alpha};
 use crate::model::{Model, SCALE};
-use crate::pipeline::{self, Cancel, Event, Latents, Outcome, Request, Rgb};
+use crate::pipeline::{self, Cancel, Event, Latents, Request, Rgb};
 use crate::settings::{Select, Settings};
 
 /// Everything but model and settings.
@@ -55,6 +55,8 @@ pub enum JobEvent<'a> {
     Skipped {
         /// Which one.
         task: &'a Task,
+        /// The file that exists.
+        existing: &'a Path,
     },
     /// The picture failed; the others go on.
     Failed {
@@ -88,6 +90,15 @@ impl Job {
         if let Some(path) = &self.save_latents {
             let inputs = self.tasks.iter().map(|task| task.input.as_path());
             refuse_over_inputs(path, inputs.chain(self.latents.as_deref()))?;
+            refuse_no_file(path)?;
+            let mut targets = (self.tasks.iter())
+                .flat_map(|task| targets(task, settings, settings.particles as usize));
+            if let Some(target) = targets.find(|target| is_same(target, path)) {
+                return Err(Error::Paths(format!(
+                    "{} would be both the picture and --save-latents: choose two names",
+                    target.display()
+                )));
+            }
             let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
             if let Some(parent) = parent.filter(|p| !p.is_dir()) {
                 return Err(Error::Paths(format!(
@@ -118,14 +129,15 @@ impl Job {
             }
             events(JobEvent::Started { index, task });
             match self.enlarge(model, settings, task, events, cancel) {
-                Ok(Some(written)) => {
+                Ok(End::Written(written)) => {
                     summary.done += 1;
                     let written = &written;
                     events(JobEvent::Done { task, written });
                 }
-                Ok(None) => {
+                Ok(End::Exists(existing)) => {
                     summary.skipped += 1;
-                    events(JobEvent::Skipped { task });
+                    let existing = &existing;
+                    events(JobEvent::Skipped { task, existing });
                 }
                 Err(Error::Cancelled) => return Err(Error::Cancelled),
                 Err(error) => {
@@ -138,7 +150,7 @@ impl Job {
         Ok(summary)
     }
 
-    /// One picture; `None` if its result exists and that is fine.
+    /// One picture.
     fn enlarge(
         &self,
         model: &Model,
@@ -146,7 +158,7 @@ impl Job {
         task: &Task,
         events: &mut dyn FnMut(JobEvent),
         cancel: &Cancel,
-    ) -> Result<Option<Vec<(PathBuf, usize, usize)>>> {
+    ) -> Result<End> {
         let mut warn = |text: String| events(JobEvent::Run(Event::Warning(text)));
         let image_io::Decoded {
             mut picture,
@@ -158,15 +170,10 @@ impl Job {
         bleed_under_alpha(&mut picture);
 
         let (start, particles) = self.start(model, settings, &picture)?;
-        let mut targets = vec![task.output.clone()];
-        if settings.select == Select::All {
-            targets = (0..particles)
-                .map(|i| with_suffix(&task.output, &format!("_p{i}")))
-                .collect();
-        }
+        let targets = targets(task, settings, particles);
         let existing = targets.iter().find(|path| path.symlink_metadata().is_ok());
         match (existing, task.on_conflict) {
-            (Some(_), OnConflict::Skip) => return Ok(None),
+            (Some(path), OnConflict::Skip) => return Ok(End::Exists(path.clone())),
             (Some(path), OnConflict::Error) => {
                 return Err(Error::Paths(format!(
                     "{} exists already: say --on-conflict skip, unique or overwrite, or choose \
@@ -177,8 +184,9 @@ impl Job {
             _ => {}
         }
         for path in &targets {
-            let inputs = self.tasks.iter().map(|task| task.input.as_path());
             if task.on_conflict == OnConflict::Overwrite {
+                refuse_no_file(path)?;
+                let inputs = self.tasks.iter().map(|task| task.input.as_path());
                 refuse_over_inputs(path, inputs)?;
             }
         }
@@ -197,41 +205,50 @@ impl Job {
         let mut pass_on = |event| events(JobEvent::Run(event));
         let outcome = pipeline::run(model, settings, &request, &mut pass_on, cancel)?;
 
-        let alpha = picture
-            .alpha
-            .map(|alpha| bicubic_x4(&alpha, request.input.width, request.input.height, 1));
-        let Outcome {
-            latents,
-            choice,
-            pictures,
-        } = outcome;
-        if let Some(path) = &self.save_latents {
-            latents.write(path, &choice)?;
-        }
         if let Some(parent) = task.output.parent().filter(|p| !p.as_os_str().is_empty())
             && !parent.exists()
         {
             std::fs::create_dir(parent)
                 .map_err(|e| Error::Paths(format!("cannot create {}: {e}", parent.display())))?;
         }
+        let alpha = picture
+            .alpha
+            .map(|alpha| bicubic_x4(&alpha, request.input.width, request.input.height, 1));
+        let pictures = outcome.pictures.into_iter().map(|result| Picture {
+            width: result.width,
+            height: result.height,
+            rgb: result.values,
+            alpha: alpha.clone(),
+            depth: picture.depth,
+            gray: picture.gray,
+        });
         let mut written = Vec::new();
-        for (target, result) in targets.into_iter().zip(pictures) {
-            let (width, height) = (result.width, result.height);
-            let result = Picture {
-                width,
-                height,
-                rgb: result.values,
-                alpha: alpha.clone(),
-                depth: picture.depth,
-                gray: picture.gray,
-            };
-            let (path, warnings) = write(&result, &target, task)?;
-            for warning in warnings {
-                events(JobEvent::Run(Event::Warning(warning)));
+        let mut fresh = Vec::new();
+        let mut write_all = || -> Result<()> {
+            for (target, picture) in targets.iter().zip(pictures) {
+                let is_new = target.symlink_metadata().is_err();
+                let (path, warnings) = write(&picture, target, task)?;
+                if is_new || path != *target {
+                    fresh.push(path.clone());
+                }
+                written.push((path, picture.width, picture.height));
+                for warning in warnings {
+                    events(JobEvent::Run(Event::Warning(warning)));
+                }
             }
-            written.push((path, width, height));
+            match &self.save_latents {
+                Some(path) => outcome.latents.write(path, &outcome.choice),
+                None => Ok(()),
+            }
+        };
+        if let Err(error) = write_all() {
+            // All of a picture's files or none; what cannot be removed is not ours to mend.
+            for path in fresh {
+                let _ = std::fs::remove_file(path);
+            }
+            return Err(error);
         }
-        Ok(Some(written))
+        Ok(End::Written(written))
     }
 
     /// The start noise from the latents file, if there is one, and how many particles will be drawn.
@@ -256,6 +273,24 @@ impl Job {
             .map_err(|what| Error::latents(path, what))?;
         Ok((Some(latents), count))
     }
+}
+
+/// How one picture ended.
+enum End {
+    /// These files were written, with their widths and heights.
+    Written(Vec<(PathBuf, usize, usize)>),
+    /// This file existed and was left alone.
+    Exists(PathBuf),
+}
+
+/// The files of a task's results: one, or one per particle.
+fn targets(task: &Task, settings: &Settings, particles: usize) -> Vec<PathBuf> {
+    if settings.select != Select::All {
+        return vec![task.output.clone()];
+    }
+    (0..particles)
+        .map(|i| with_suffix(&task.output, &format!("_p{i}")))
+        .collect()
 }
 
 /// Writes the result under its name, or, where asked, under the first free name with a number.

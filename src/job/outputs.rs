@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 
 use crate::error::{Error, Result};
-use crate::image_io::Format;
+use crate::image_io::{Format, ImageError, WriteError};
 
 /// What to do when a result's file exists already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -151,6 +151,17 @@ fn check_collisions(tasks: &[Task]) -> Result<()> {
     Ok(())
 }
 
+/// An error if something stands at `output` that no file can replace, such as a folder or a pipe.
+pub fn refuse_no_file(output: &Path) -> Result<()> {
+    match output.metadata() {
+        Ok(found) if !found.is_file() => {
+            let path = output.to_path_buf();
+            Err(ImageError::from(WriteError::NotAFile { path }).into())
+        }
+        _ => Ok(()),
+    }
+}
+
 /// An error if `output` is one of `inputs`, whatever links and letter case say.
 pub fn refuse_over_inputs<'a>(
     output: &Path,
@@ -167,15 +178,17 @@ pub fn refuse_over_inputs<'a>(
 }
 
 /// Whether both name one file, or would on a disk that does not tell upper from lower case.
-fn is_same(input: &Path, output: &Path) -> bool {
+pub fn is_same(input: &Path, output: &Path) -> bool {
     let folder = |path: &Path| match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.canonicalize().ok(),
         _ => Path::new(".").canonicalize().ok(),
     };
     let name = |path: &Path| Some(path.file_name()?.to_string_lossy().to_lowercase());
     let equal_names = name(input).is_some_and(|input| Some(input) == name(output));
+    // Looking into a pipe would wait for its other end.
+    let both_files = input.is_file() && output.is_file();
     (equal_names && folder(input) == folder(output))
-        || same_file::is_same_file(input, output).unwrap_or(false)
+        || (both_files && same_file::is_same_file(input, output).unwrap_or(false))
 }
 
 /// `photo_x4.png` with `suffix` before the ending.

@@ -403,11 +403,21 @@ pub fn parse<T: DeserializeOwned>(
             ));
         }
     }
-    serde_json::from_value(Value::Object(object)).map_err(|e| {
-        Error::model(
-            at,
-            format!("has an option of the wrong type ({e}); compare it with diffusers' config"),
-        )
+    from_object(at, object)
+}
+
+/// `object` as a `T` whose fields all have defaults; an error names the field that does not fit.
+pub fn from_object<T: DeserializeOwned>(at: &Path, object: Map<String, Value>) -> Result<T> {
+    let whole = Value::Object(object.clone());
+    serde_json::from_value(whole).map_err(|error| {
+        let culprit = object.iter().find_map(|(key, value)| {
+            let alone = Value::Object(Map::from_iter([(key.clone(), value.clone())]));
+            let error = serde_json::from_value::<T>(alone).err()?;
+            Some(format!(
+                "option \"{key}\": {value} is not supported ({error})"
+            ))
+        });
+        Error::model(at, culprit.unwrap_or_else(|| error.to_string()))
     })
 }
 

@@ -74,15 +74,24 @@ fn download(name: &str, progress: DownloadProgress) -> Result<PathBuf> {
     for file in others {
         get(&api, file, progress).map_err(|e| fail(file, e))?;
     }
-    for part in PARTS {
-        let [safetensors, bin] = WEIGHTS.map(|file| format!("{part}/{file}"));
-        if get(&api, &safetensors, progress).is_err() {
-            get(&api, &bin, progress).map_err(|e| fail(&bin, e))?;
-        }
-    }
     // Recommended settings are this project's own file; other models have none.
     let _ = get(&api, RECOMMENDED, progress);
+    for part in PARTS {
+        let [safetensors, bin] = WEIGHTS.map(|file| format!("{part}/{file}"));
+        match get(&api, &safetensors, progress) {
+            Ok(_) => {}
+            Err(e) if is_missing(&e) => {
+                get(&api, &bin, progress).map_err(|e| fail(&bin, e))?;
+            }
+            Err(e) => return Err(fail(&safetensors, e)),
+        }
+    }
     parent(name, index)
+}
+
+/// Whether the hub answered that there is no such file, which hf-hub tells in words only.
+fn is_missing(error: &ApiError) -> bool {
+    error.to_string().contains("404")
 }
 
 fn get(api: &ApiRepo, file: &str, progress: DownloadProgress) -> Result<PathBuf, ApiError> {

@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
+use super::config;
 use crate::error::{Error, Result};
 use crate::settings::Patch;
 
@@ -11,20 +13,24 @@ use crate::settings::Patch;
 const FORMAT: u32 = 1;
 
 /// Recommended settings and the preview map of a model.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default)]
 pub struct Recommended {
-    /// Version of the format.
-    pub format: u32,
     /// The model's name, for people.
-    #[serde(default)]
     pub name: Option<String>,
     /// What to use unless told otherwise.
-    #[serde(default)]
     pub settings: Patch,
     /// The linear map from latents to a preview, if it was fitted beforehand.
-    #[serde(default)]
     pub preview: Option<PreviewMap>,
+}
+
+/// The file as it is written.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Document {
+    format: u32,
+    name: Option<String>,
+    settings: Map<String, Value>,
+    preview: Option<PreviewMap>,
 }
 
 /// A linear map from one latent vector to the RGB block it stands for.
@@ -58,17 +64,21 @@ impl PreviewMap {
 impl Recommended {
     /// Reads the file's bytes.
     pub fn from_json(at: &Path, bytes: &[u8]) -> Result<Self> {
-        let recommended: Recommended = serde_json::from_slice(bytes)
-            .map_err(|e| Error::model(at, format!("cannot be understood: {e}")))?;
-        if recommended.format != FORMAT {
+        let object = config::json_object(at, bytes)?;
+        // A later format may hold other fields: its number comes first.
+        let format = object.get("format").cloned().unwrap_or_default();
+        if format != FORMAT {
             return Err(Error::model(
                 at,
-                format!(
-                    "has format {}; this program reads format {FORMAT}: use a newer program",
-                    recommended.format
-                ),
+                format!("has format {format}; this program reads format {FORMAT}: use a newer one"),
             ));
         }
-        Ok(recommended)
+        let document: Document = config::from_object(at, object)?;
+        debug_assert_eq!(document.format, FORMAT);
+        Ok(Recommended {
+            name: document.name,
+            settings: config::from_object(at, document.settings)?,
+            preview: document.preview,
+        })
     }
 }

@@ -52,8 +52,9 @@ impl Plan {
         if needed(1) > budget {
             let size = |bytes: f64| ByteSize::b(bytes as u64).display().iec().to_string();
             return Err(Error::Memory(format!(
-                "a picture of {} × {} pixels with {particles} particles needs about {} of memory, \
-                 {} may be used: use a smaller picture, fewer particles, or a higher --memory-limit",
+                "a picture of {} × {} pixels with {particles} particles needs about {} of memory \
+                 beside the loaded model, and {} is left: use a smaller picture, fewer particles, \
+                 or a higher --memory-limit",
                 canvas.picture[1],
                 canvas.picture[0],
                 size(needed(1)),

@@ -53,7 +53,11 @@ fn several_pictures_go_into_a_folder_that_is_made_one_level_deep() {
     assert_eq!(room.names_in("out"), ["a_x4.png", "b_x4.png"]);
     assert_eq!(room.size("out/b_x4.png"), (12, 16));
     room.succeeds("TINY a.png b.bmp -o out --on-conflict overwrite");
-    room.refuses("TINY a.png b.bmp -o deep/out", 2, &["deep", "does not exist"]);
+    room.refuses(
+        "TINY a.png b.bmp -o deep/out",
+        2,
+        &["deep", "does not exist"],
+    );
     room.refuses("TINY a.png b.bmp -o a.png", 2, &["a.png", "is a file"]);
 }
 
@@ -75,7 +79,11 @@ fn two_results_never_share_a_name() {
         room.picture(&format!("{folder}/a.png"), 4, 4);
     }
     room.picture("x/a.bmp", 4, 4);
-    for words in ["x/a.png y/a.png -o out", "x/a.png x/a.png", "x/a.png x/a.bmp"] {
+    for words in [
+        "x/a.png y/a.png -o out",
+        "x/a.png x/a.png",
+        "x/a.png x/a.bmp",
+    ] {
         room.refuses(&format!("TINY {words}"), 2, &["x/a.png", "both become"]);
     }
 }
@@ -85,7 +93,12 @@ fn on_conflict_decides_about_a_file_that_exists() {
     // Words, the file that exists, the exit code, and the file that is written, if any.
     for (words, existing, code, written) in [
         ("-o b.png", "b.png", 0, Some("b.png")),
-        ("-o b.png --on-conflict overwrite", "b.png", 0, Some("b.png")),
+        (
+            "-o b.png --on-conflict overwrite",
+            "b.png",
+            0,
+            Some("b.png"),
+        ),
         ("-o b.png --on-conflict error", "b.png", 1, None),
         ("-o b.png --on-conflict skip", "b.png", 0, None),
         ("-o b.png --on-conflict unique", "b.png", 0, Some("b_2.png")),
@@ -97,7 +110,12 @@ fn on_conflict_decides_about_a_file_that_exists() {
         ("-o out", "out/a_x4.png", 1, None),
         ("-o out --on-conflict skip", "out/a_x4.png", 0, None),
         ("--particles 2 --select all", "a_x4_p1.png", 1, None),
-        ("--particles 2 --select all --on-conflict skip", "a_x4_p1.png", 0, None),
+        (
+            "--particles 2 --select all --on-conflict skip",
+            "a_x4_p1.png",
+            0,
+            None,
+        ),
     ] {
         let room = Room::new();
         room.picture("a.png", 4, 4);
@@ -123,7 +141,10 @@ fn unique_counts_on() {
     for _ in 0..3 {
         room.succeeds("TINY a.png --on-conflict unique");
     }
-    assert_eq!(room.names(), ["a.png", "a_x4.png", "a_x4_2.png", "a_x4_3.png"]);
+    assert_eq!(
+        room.names(),
+        ["a.png", "a_x4.png", "a_x4_2.png", "a_x4_3.png"]
+    );
 }
 
 #[test]
@@ -143,6 +164,9 @@ fn an_input_is_never_replaced() {
         ("./a.png -o a.png", 2),
         ("a.png -o sub/../a.png", 2),
         ("a.png -o hard.png", 2),
+        // The same file on many systems, so refused on all.
+        ("a.png -o A.PNG", 2),
+        ("sub/a_x4.png -o sub/A_X4.png", 2),
         ("a.png -o A_ABSOLUTE", 2),
         // Another input of the same run.
         ("a.png a_x4.png --on-conflict overwrite", 2),
@@ -165,9 +189,6 @@ fn an_input_is_never_replaced() {
             ("a.png -o c.png --save-latents link.png", 2),
         ]);
     }
-    if cfg!(any(windows, target_os = "macos")) {
-        cases.push(("a.png -o A.PNG", 2));
-    }
     for (words, code) in cases {
         let words = words.replace("A_ABSOLUTE", &absolute);
         room.refuses(&format!("TINY {words}"), code, &["input", "never replaced"]);
@@ -189,7 +210,12 @@ fn names_may_hold_any_character() {
     use std::os::unix::ffi::OsStrExt;
     let room = Room::new();
     room.picture("a.png", 4, 4);
-    let stems: [&[u8]; 4] = ["ü ñ 圖".as_bytes(), b"-dash", b"two words", b"not utf-8 \xff"];
+    let stems: [&[u8]; 4] = [
+        "ü ñ 圖".as_bytes(),
+        b"-dash",
+        b"two words",
+        b"not utf-8 \xff",
+    ];
     for stem in stems {
         let name = |suffix: &[u8]| OsStr::from_bytes(&[stem, suffix].concat()).to_os_string();
         let (input, result) = (name(b".png"), name(b"_x4.png"));

@@ -37,7 +37,11 @@ fn the_ending_chooses_the_format() {
         ("h.Tiff", ImageFormat::Tiff),
     ] {
         room.succeeds(&format!("TINY a.png -o {name}"));
-        assert_eq!(image::guess_format(&room.read(name)).unwrap(), format, "{name}");
+        assert_eq!(
+            image::guess_format(&room.read(name)).unwrap(),
+            format,
+            "{name}"
+        );
         assert_eq!(room.size(name), (16, 16), "{name}");
     }
     let png = room.decoded("b.png").into_rgb8();
@@ -72,8 +76,41 @@ fn every_kind_of_input_keeps_its_size_depth_grey_and_alpha() {
         room.succeeds(&format!("TINY {name} -o result.png"));
         let result = room.decoded("result.png");
         let side = |key: &str| kind[key].as_u64().unwrap() as u32 * 4;
-        assert_eq!((result.width(), result.height()), (side("width"), side("height")), "{name}");
+        assert_eq!(
+            (result.width(), result.height()),
+            (side("width"), side("height")),
+            "{name}"
+        );
         assert_eq!(result.color(), expected, "{name}");
+    }
+}
+
+/// What a format cannot hold is left out or put in another way.
+#[test]
+fn formats_keep_what_they_can() {
+    let room = Room::new();
+    for (name, ending, expected) in [
+        ("grey-16.png", "tif", ColorType::L16),
+        ("grey-16.png", "jpg", ColorType::L8),
+        // WebP has no grey.
+        ("grey-16.png", "webp", ColorType::Rgb8),
+        ("grey-alpha-16.png", "tif", ColorType::Rgba16),
+        ("grey-alpha-16.png", "jpg", ColorType::L8),
+        ("grey-alpha-8.png", "webp", ColorType::Rgba8),
+        ("rgba-16.png", "tif", ColorType::Rgba16),
+        ("rgba-16.png", "webp", ColorType::Rgba8),
+        ("rgba-16.png", "jpg", ColorType::Rgb8),
+        ("rgb-16.tif", "png", ColorType::Rgb16),
+    ] {
+        room.fixture_picture(name);
+        let result = format!("result.{ending}");
+        room.succeeds(&format!("TINY {name} -o {result}"));
+        assert_eq!(
+            room.decoded(&result).color(),
+            expected,
+            "{name} to {ending}"
+        );
+        assert_eq!(room.size(&result), (48, 32), "{name} to {ending}");
     }
 }
 
@@ -86,7 +123,11 @@ fn sixteen_bits_are_more_than_eight_bits_in_a_larger_file() {
         panic!("not 16 bits");
     };
     let finer = result.iter().filter(|&&value| value % 257 != 0).count();
-    assert!(finer > result.len() / 2, "{finer} of {} values", result.len());
+    assert!(
+        finer > result.len() / 2,
+        "{finer} of {} values",
+        result.len()
+    );
 }
 
 /// Alpha is enlarged, not invented: reduced again, it is the input's.
@@ -96,11 +137,18 @@ fn alpha_follows_the_input() {
     room.fixture_picture("rgba-8.png");
     room.succeeds("TINY rgba-8.png -o result.png");
     let plane = |picture: DynamicImage| -> Vec<f32> {
-        picture.into_rgba8().pixels().map(|pixel| f32::from(pixel[3]) / 255.0).collect()
+        picture
+            .into_rgba8()
+            .pixels()
+            .map(|pixel| f32::from(pixel[3]) / 255.0)
+            .collect()
     };
     let before = plane(room.decoded("rgba-8.png"));
     let after = reduce_x4(&plane(room.decoded("result.png")), 48, 32, 1);
-    let worst = before.iter().zip(&after).fold(0f32, |m, (a, b)| m.max((a - b).abs()));
+    let worst = before
+        .iter()
+        .zip(&after)
+        .fold(0f32, |m, (a, b)| m.max((a - b).abs()));
     // Two cubic filters in a row blur; alpha upside down, constant or mirrored is off by over 0.5.
     assert!(worst < 0.15, "off by {worst}");
 }
@@ -118,12 +166,17 @@ fn every_exif_orientation_comes_out_upright() {
         let room = Room::new();
         let name = format!("orientation-{orientation}.jpg");
         room.fixture_picture(&name);
-        room.succeeds(&format!("--no-gui {name} -o result.png --steps 1 --particles 1"));
+        room.succeeds(&format!(
+            "--no-gui {name} -o result.png --steps 1 --particles 1"
+        ));
         let result = room.decoded("result.png").into_rgb32f();
         let reduced = reduce_x4(&result, 48, 32, 3);
-        let worst = upright.iter().zip(&reduced).fold(0f32, |worst, (&wanted, &got)| {
-            worst.max((f32::from(wanted) / 255.0 - got).abs())
-        });
+        let worst = upright
+            .iter()
+            .zip(&reduced)
+            .fold(0f32, |worst, (&wanted, &got)| {
+                worst.max((f32::from(wanted) / 255.0 - got).abs())
+            });
         // JPEG's own loss is up to 8 steps of 255 here; the picture's colours span all of them.
         assert!(worst < 16.0 / 255.0, "{name}: off by {worst}");
     }
@@ -132,10 +185,18 @@ fn every_exif_orientation_comes_out_upright() {
 #[test]
 fn the_orientation_of_lossless_formats_changes_no_value() {
     let room = Room::new();
-    for name in ["upright.png", "orientation-6.png", "orientation-6.tif", "orientation-6.webp"] {
+    for name in [
+        "upright.png",
+        "orientation-6.png",
+        "orientation-6.tif",
+        "orientation-6.webp",
+    ] {
         room.fixture_picture(name);
         room.succeeds(&format!("TINY {name} -o {name}.result.png"));
-        assert_eq!(room.read(&format!("{name}.result.png")), room.read("upright.png.result.png"));
+        assert_eq!(
+            room.read(&format!("{name}.result.png")),
+            room.read("upright.png.result.png")
+        );
     }
 }
 
