@@ -6,8 +6,9 @@ use std::hint::black_box;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 use clap::Parser;
+use minkds::device::{self, DeviceChoice, Precision};
 use minkds::model::{Model, ModelSource, cost};
 use minkds::noise;
 use serde_json::json;
@@ -43,7 +44,7 @@ fn size(text: &str) -> Result<[usize; 2], String> {
 fn main() -> minkds::error::Result<()> {
     let args = Args::parse();
     let [height, width] = args.size;
-    let device = Device::flex();
+    let device = device::open(DeviceChoice::Cpu, Precision::F32)?;
     let source = args.model.map_or(ModelSource::Bundled, ModelSource::Folder);
     let model = Model::load(&source, &device, &mut |_, _, _| ())?;
     let random = |channels, salt| {

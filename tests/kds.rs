@@ -71,6 +71,8 @@ fn particles(magnitude: f32) -> impl Strategy<Value = ([usize; 4], usize, Vec<f3
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn permuting_particles_permutes_shifts((shape, p, x) in particles(3.0), turn in 0usize..6) {
         let params = MeanShift::new(p, 1.5, Kernel::Gaussian);

@@ -10,7 +10,9 @@ use common::{Arrays, assert_close, fixture, json};
 use minkds::kds::Choice;
 use minkds::model::{Model, ModelSource};
 use minkds::pipeline::{self, Cancel, Event, Latents, Outcome, Plan, Request, Rgb};
-use minkds::settings::{Bandwidth, ColorFix, Kernel, SchedulerVariant, Select, Settings, Window};
+use minkds::settings::{
+    Bandwidth, ColorFix, Kernel, SchedulerVariant, Select, Settings, Solver, Window,
+};
 use serde_json::Value;
 
 /// Latents, relative to the largest: f32 sums in another order over up to 15 evaluations.
@@ -303,6 +305,7 @@ fn eta_uses_its_own_noise_and_more_particles_change_none() {
     let (model, settings, input) = quick();
     let eta = Settings {
         eta: 1.0,
+        solver: Solver::Ddim,
         vanilla: true,
         ..settings
     };

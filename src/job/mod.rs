@@ -224,7 +224,7 @@ impl Job {
         });
         let mut written = Vec::new();
         let mut fresh = Vec::new();
-        let mut write_all = || -> Result<()> {
+        let write_all = || -> Result<()> {
             for (target, picture) in targets.iter().zip(pictures) {
                 let is_new = target.symlink_metadata().is_err();
                 let (path, warnings) = write(&picture, target, task)?;

@@ -4,6 +4,9 @@ use rayon::prelude::*;
 
 use super::MeanShift;
 
+/// Two finite f32 may lie further apart than f32 reaches.
+const MAX: f64 = f32::MAX as f64;
+
 /// `m_i = Σ_j w_ij P_j / Σ_j w_ij - P_i` for every patch P of every particle i.
 ///
 /// `x` and the result are `[N, C, H, W]`, row-major. Each latent is read a few times and written
@@ -90,7 +93,7 @@ fn shift_patch(
                 let start = ((i * c + channel) * rows.len() + row - rows.start) * w;
                 let target = &mut out[start + columns.start..start + columns.end];
                 for (target, sum) in target.iter_mut().zip(&sum) {
-                    *target = (sum / total) as f32;
+                    *target = (sum / total).clamp(-MAX, MAX) as f32;
                 }
             }
         }
