@@ -6,7 +6,7 @@
 
 LR holds the small pictures, HR the originals, four times as large, under the same names. Of every pair the central
 CROP x CROP pixels (of the small one) are used. One line per setting and photo is added to the CSV; settings that it
-holds for every photo are not run again, so a stopped sweep goes on where it was. At the end a table of means is printed.
+holds for every photo are not run again, so a stopped sweep goes on where it was. At the end the means are printed.
 
 PSNR and SSIM are of RGB. `feat` is a perceptual distance in the manner of LPIPS: the squared difference of
 channel-normalised ImageNet features (EfficientNet-Lite0, stem and four of its first eight blocks), lower is better.
@@ -48,7 +48,10 @@ SETTINGS = {
     **{f"bandwidth {h:g}": {"bandwidth": h} for h in (3.4, 6, 25, 1000)},
     **{f"window {w}": {"window": w} for w in ("0.3..1", "0..0.7")},
     **{f"patch {p}": {"patch-size": p} for p in (2, 8, 16)},
-    **{f"ddim {n} steps": {"steps": n} for n in (6, 8, 10)},
+    **{f"ddim {n} steps": {"steps": n} for n in (4, 6, 8, 10)},
+    "ddim 6 steps, particles 8": {"steps": 6, "particles": 8},
+    "ddim 6 steps, seed 8": {"steps": 6, "seed": 8},
+    "ddim 10 steps, seed 8": {"steps": 10, "seed": 8},
     "base, seed 8": {"seed": 8},
     "dpm++ 6 steps, seed 8": {"solver": "dpm++", "steps": 6, "seed": 8},
     "dpm++ 4 steps": {"solver": "dpm++", "steps": 4},
@@ -122,8 +125,9 @@ def arguments(setting):
 def enlarge(binary, threads, inputs, out, setting):
     """Runs the program once over all pictures; returns the processor seconds per picture."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    command = [binary, "--no-gui", "--quiet", "--device", "cpu", "--threads", str(threads), *arguments(setting)]
-    subprocess.run([*command, "--no-check", "--on-conflict", "overwrite", *map(str, inputs), "-o", str(out)], check=True)
+    command = [binary, "--no-gui", "--quiet", "--no-check", "--device", "cpu", "--threads", str(threads)]
+    command += [*arguments(setting), "--on-conflict", "overwrite", "-o", str(out), *map(str, inputs)]
+    subprocess.run(command, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / len(inputs)
 

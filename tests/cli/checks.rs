@@ -36,12 +36,12 @@ fn a_black_or_flat_or_foreign_result_is_refused_unless_told_otherwise() {
     room.refuses(
         words,
         1,
-        &["a.png", "not written", "differs from the input"],
+        &["a.png", "not written", "does not resemble the input"],
     );
     room.refuses(
         &format!("{words} --select all"),
         1,
-        &["a.png", "differs from the input"],
+        &["a.png", "does not resemble the input"],
     );
     room.succeeds(&format!("{words} --color-fix consistency"));
 }
