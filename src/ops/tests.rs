@@ -97,6 +97,25 @@ fn conv2d_is_the_same_in_any_batch() {
 }
 
 #[test]
+fn conv2d_is_the_same_on_any_number_of_threads() {
+    let device = Device::flex();
+    let x = Tensor::<4>::from_data(random(&[1, 40, 20, 30], 1), &device);
+    let weight = Tensor::<4>::from_data(random(&[50, 40, 3, 3], 2), &device);
+    let bias = Tensor::<1>::from_data(random(&[50], 3), &device);
+    let params = Conv2d {
+        stride: 1,
+        pad_start: 1,
+        pad_end: 1,
+    };
+    let on = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        let run = || conv2d(x.clone(), weight.clone(), bias.clone(), params);
+        pool.expect("threads start").install(run)
+    };
+    assert_close(on(1), on(7), 0.0, "threads");
+}
+
+#[test]
 fn group_norm_follows_its_formula() {
     let device = Device::flex();
     for (n, c, groups, h, w, offset) in [

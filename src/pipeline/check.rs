@@ -9,19 +9,19 @@ use crate::image_io::resize::reduce_x4;
 
 /// Compared with the input is the result reduced four times. Its values must follow the input's with at
 /// least this correlation …
-const MIN_CORRELATION: f64 = 0.35;
+const MIN_CORRELATION: f64 = 0.5;
 /// … and may differ by this root mean square (of full scale), unless they follow it as closely as
 /// [`CLOSE_CORRELATION`]: single-pixel patterns lose contrast, and nothing else.
 const MAX_DIFFERENCE: f64 = 0.25;
 /// See [`MAX_DIFFERENCE`].
 const CLOSE_CORRELATION: f64 = 0.8;
-/// The average brightness may shift by this much.
+/// The mean of a channel may then shift by this much.
 const MAX_SHIFT: f64 = 0.2;
 /// The share of the input's contrast (standard deviation) that must be left.
 const MIN_CONTRAST: f64 = 0.1;
 /// Inputs with less contrast than this (four 8-bit steps) may come out flat or otherwise.
 const FLAT: f64 = 4.0 / 255.0;
-/// A mean below this is black.
+/// A picture whose channels all have a mean below this is black.
 const BLACK: f64 = 1.0 / 255.0;
 
 /// Whether `latents` can be decoded at all.
@@ -39,9 +39,10 @@ pub fn picture(result: &Rgb, input: &Rgb) -> Result<(), String> {
         return Err("it holds values that are no numbers".into());
     }
     let reduced = reduce_x4(&result.values, result.width, result.height, 3);
-    let (mean_in, contrast_in) = statistics(&input.values);
-    let (mean_out, contrast_out) = statistics(&reduced);
-    if mean_out < BLACK && mean_in > 4.0 * BLACK {
+    let (means_in, contrast_in) = statistics(&input.values);
+    let (means_out, contrast_out) = statistics(&reduced);
+    let brightest = |means: [f64; 3]| means.into_iter().fold(0.0, f64::max);
+    if brightest(means_out) < BLACK && brightest(means_in) > 4.0 * BLACK {
         return Err("it is black, the input is not".into());
     }
     let share = contrast_out / contrast_in;
@@ -51,21 +52,24 @@ pub fn picture(result: &Rgb, input: &Rgb) -> Result<(), String> {
             "it is flat: it has {percent:.0} % of the input's contrast"
         ));
     }
-    let pairs = || {
-        let as_f64 = |(&a, &b): (&f32, &f32)| (f64::from(a), f64::from(b));
-        reduced.iter().zip(&input.values).map(as_f64)
-    };
+    let mut covariance = 0.0;
+    let mut squares = 0.0;
+    for (out, wanted) in reduced.chunks_exact(3).zip(input.values.chunks_exact(3)) {
+        for c in 0..3 {
+            let (a, b) = (f64::from(out[c]), f64::from(wanted[c]));
+            covariance += (a - means_out[c]) * (b - means_in[c]);
+            squares += (a - b).powi(2);
+        }
+    }
     let count = reduced.len() as f64;
-    let covariance = pairs()
-        .map(|(a, b)| (a - mean_out) * (b - mean_in))
-        .sum::<f64>()
-        / count;
-    let correlation = covariance / (contrast_in * contrast_out);
-    let difference = (pairs().map(|(a, b)| (a - b).powi(2)).sum::<f64>() / count).sqrt();
+    let correlation = covariance / count / (contrast_in * contrast_out);
+    let difference = (squares / count).sqrt();
+    let shift = (0..3).fold(0f64, |shift, c| {
+        shift.max((means_out[c] - means_in[c]).abs())
+    });
     let follows = contrast_in <= FLAT || correlation >= MIN_CORRELATION;
-    let near = difference <= MAX_DIFFERENCE
-        || (correlation >= CLOSE_CORRELATION && (mean_out - mean_in).abs() <= MAX_SHIFT);
-    if follows && near {
+    let close = contrast_in > FLAT && correlation >= CLOSE_CORRELATION && shift <= MAX_SHIFT;
+    if follows && (close || difference <= MAX_DIFFERENCE) {
         return Ok(());
     }
     Err(format!(
@@ -75,16 +79,22 @@ pub fn picture(result: &Rgb, input: &Rgb) -> Result<(), String> {
     ))
 }
 
-/// Mean and standard deviation.
-fn statistics(values: &[f32]) -> (f64, f64) {
-    let count = values.len() as f64;
-    let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / count;
-    let variance = values
-        .iter()
-        .map(|&v| (f64::from(v) - mean).powi(2))
-        .sum::<f64>()
-        / count;
-    (mean, variance.sqrt())
+/// The mean of each channel, and the standard deviation from these means.
+fn statistics(values: &[f32]) -> ([f64; 3], f64) {
+    let pixels = values.len() as f64 / 3.0;
+    let mut means = [0.0; 3];
+    for pixel in values.chunks_exact(3) {
+        for (mean, &v) in means.iter_mut().zip(pixel) {
+            *mean += f64::from(v) / pixels;
+        }
+    }
+    let mut squares = 0.0;
+    for pixel in values.chunks_exact(3) {
+        for (mean, &v) in means.iter().zip(pixel) {
+            squares += (f64::from(v) - mean).powi(2);
+        }
+    }
+    (means, (squares / values.len() as f64).sqrt())
 }
 
 #[cfg(test)]

@@ -43,10 +43,13 @@ impl Plan {
         let channels = model.vqvae().latent_channels() as f64;
         let latents = 4.0 * cells * channels * particles as f64 * LATENT_COPIES;
         let pixels = cells * (SCALE * SCALE) as f64;
-        let pictures = 4.0 * 3.0 * pixels * (PICTURE_COPIES + decodes as f64);
+        let picture = 4.0 * 3.0 * pixels;
         let needed = |batch: usize| {
+            // One after the other: sampling, decoding, and what is done to the finished picture.
             let sampling = unet.peak_bytes * batch as f64;
-            latents + sampling.max(decoder.peak_bytes + pictures)
+            let finishing = PICTURE_COPIES * picture;
+            let work = sampling.max(decoder.peak_bytes).max(finishing);
+            latents + work + decodes as f64 * picture
         };
         let budget = budget as f64;
         if needed(1) > budget {

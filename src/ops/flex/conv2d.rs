@@ -1,22 +1,34 @@
-//! Convolution as one matrix product per tile of output pixels.
+//! Direct convolution, a tile of output pixels at a time.
 //!
-//! The weights `[O, I·K·K]` are used as PyTorch stores them; each tile's input values are laid out
-//! as `[I·K·K, pixels]` by copying runs of rows (im2col), and the product lands in the NCHW result
-//! directly. Tiles are cut per picture, so the batch size changes no bit.
+//! A task copies the padded input of its tile, some channels at a time, and adds up their products
+//! with the weights, which are used as PyTorch stores them. Every output value is one sum over
+//! channels and taps in their order: batch, tiles and threads change no bit.
 
 use std::cell::RefCell;
 
 use rayon::prelude::*;
 
+use super::microkernel::{Area, Products, ROWS};
 use crate::ops::Conv2d;
 
-/// Input values laid out per tile: 2 MiB per thread, which stays in the caches.
-const TILE_VALUES: usize = 1 << 19;
-/// Multiple of every vector width, so that only a picture's last tile has a remainder.
-const TILE_ALIGN: usize = 64;
+/// Output pixels of a tile, and at most so many columns.
+const TILE_PIXELS: usize = 512;
+const TILE_COLUMNS: usize = 128;
+/// Products per pass and output value: the weights of a block of outputs stay in the first cache,
+/// the tile's input (50 KiB with a 3×3 kernel) in the second.
+const DEPTH: usize = 144;
+/// Tasks per thread that even out the threads' work; small pictures are shared out by channels too.
+const TASKS_PER_THREAD: usize = 4;
+
+#[derive(Default)]
+struct Workspace {
+    input: Vec<f32>,
+    offsets: Vec<usize>,
+    sums: Vec<f32>,
+}
 
 thread_local! {
-    static COLUMNS: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+    static WORKSPACE: RefCell<Workspace> = RefCell::default();
 }
 
 /// Returns the values and the shape `[N, O, H', W']`.
@@ -35,66 +47,59 @@ pub fn conv2d(
     let padding = params.pad_start + params.pad_end;
     let extent = |size: usize| (size + padding).saturating_sub(kernel) / params.stride + 1;
     let (out_height, out_width) = (extent(height), extent(width));
-    let pixels = out_height * out_width;
-    let geometry = Geometry {
-        height,
-        width,
-        kernel,
-        out_width,
-        params,
-    };
-    let depth = channels_in * kernel * kernel;
-    let tile = (TILE_VALUES / depth / TILE_ALIGN).max(1) * TILE_ALIGN;
-    // No more than a few tiles per thread, but at least one each.
-    let share = pixels
-        .div_ceil(rayon::current_num_threads())
-        .next_multiple_of(TILE_ALIGN);
-    let tile = if n == 1 { tile.min(share) } else { tile };
+    let shape = [n, channels_out, out_height, out_width];
+    let values = shape.iter().product();
+    let mut out = Vec::<f32>::with_capacity(values);
+    if values == 0 {
+        return (out, shape);
+    }
+    let columns = out_width.min(TILE_COLUMNS);
+    let rows = (TILE_PIXELS / columns).clamp(1, out_height);
+    let (across, down) = (out_width.div_ceil(columns), out_height.div_ceil(rows));
+    let tiles = n * down * across;
+    let shares = (TASKS_PER_THREAD * rayon::current_num_threads()).div_ceil(tiles);
+    let outputs = channels_out.div_ceil(shares).next_multiple_of(ROWS);
+    let shares = channels_out.div_ceil(outputs);
 
-    let mut out = vec![0f32; n * channels_out * pixels];
     let target = SharedOut(out.as_mut_ptr());
-    let tiles = pixels.div_ceil(tile);
-    (0..n * tiles).into_par_iter().for_each(|task| {
-        let (picture, start) = (task / tiles, task % tiles * tile);
-        let length = tile.min(pixels - start);
-        let x = &x[picture * channels_in * height * width..][..channels_in * height * width];
-        COLUMNS.with_borrow_mut(|columns| {
-            columns.resize(depth * length, 0.0);
-            geometry.im2col(x, start, length, columns);
-            let base = picture * channels_out * pixels + start;
-            // SAFETY: task (picture, start) alone writes the elements
-            // `base + o * pixels .. + length` of every output channel o, all inside `out`; the
-            // matrix product reads `weight` [O, depth] and `columns` [depth, length] within bounds.
-            unsafe {
-                for (o, &bias) in bias.iter().enumerate().take(channels_out) {
-                    let row = target.at(base + o * pixels);
-                    std::slice::from_raw_parts_mut(row, length).fill(bias);
+    let input_size = channels_in * height * width;
+    let depth = channels_in * kernel * kernel;
+    (0..tiles * shares).into_par_iter().for_each(|task| {
+        let (tile, first) = (task / shares, task % shares * outputs);
+        let (picture, down) = (tile / across / down, tile / across % down);
+        let (y, x_start) = (down * rows, tile % across * columns);
+        let outputs = first..(first + outputs).min(channels_out);
+        let tile = Tile {
+            height,
+            width,
+            kernel,
+            params,
+            y,
+            x: x_start,
+            rows: rows.min(out_height - y),
+            columns: columns.min(out_width - x_start),
+        };
+        WORKSPACE.with_borrow_mut(|workspace| {
+            tile.convolve(
+                &x[picture * input_size..][..input_size],
+                &weight[outputs.start * depth..outputs.end * depth],
+                &bias[outputs.clone()],
+                workspace,
+            );
+            let area = tile.area();
+            for (o, sums) in outputs.zip(workspace.sums.chunks_exact(area.size())) {
+                for (row, sums) in sums.chunks(area.pitch).take(tile.rows).enumerate() {
+                    let start = ((picture * channels_out + o) * out_height + y + row) * out_width;
+                    // SAFETY: this row of this tile of output channel `o` is inside `out`, and no
+                    // other task writes it.
+                    unsafe { target.write(start + x_start, &sums[..tile.columns]) };
                 }
-                gemm::gemm(
-                    channels_out,
-                    length,
-                    depth,
-                    target.at(base),
-                    1,
-                    pixels as isize,
-                    true,
-                    weight.as_ptr(),
-                    1,
-                    depth as isize,
-                    columns.as_ptr(),
-                    1,
-                    length as isize,
-                    1.0,
-                    1.0,
-                    false,
-                    false,
-                    false,
-                    gemm::Parallelism::None,
-                );
             }
         });
     });
-    (out, [n, channels_out, out_height, out_width])
+    // SAFETY: the tiles cover every row of every output channel.
+    unsafe { out.set_len(values) };
+    (out, shape)
 }
 
 /// A pointer that tasks share, each writing its own elements.
@@ -103,76 +108,114 @@ struct SharedOut(*mut f32);
 unsafe impl Sync for SharedOut {}
 
 impl SharedOut {
-    /// SAFETY: `offset` must lie inside the allocation.
-    unsafe fn at(&self, offset: usize) -> *mut f32 {
-        unsafe { self.0.add(offset) }
+    /// SAFETY: `start..start + values.len()` must lie inside the allocation and be nobody else's.
+    unsafe fn write(&self, start: usize, values: &[f32]) {
+        unsafe { std::ptr::copy_nonoverlapping(values.as_ptr(), self.0.add(start), values.len()) }
     }
 }
 
-struct Geometry {
+/// Output pixels `y.., x..` of one picture.
+struct Tile {
     height: usize,
     width: usize,
     kernel: usize,
-    out_width: usize,
     params: Conv2d,
+    y: usize,
+    x: usize,
+    rows: usize,
+    columns: usize,
 }
 
-impl Geometry {
-    /// Lays out what output pixels `start..start + length` read: `columns` is
-    /// `[I, K, K, length]`.
-    fn im2col(&self, x: &[f32], start: usize, length: usize, columns: &mut [f32]) {
-        let taps = self.kernel * self.kernel;
-        for (row, target) in columns.chunks_exact_mut(length).enumerate() {
-            let (channel, ky, kx) = (
-                row / taps,
-                row % taps / self.kernel,
-                row % taps % self.kernel,
-            );
-            let plane = &x[channel * self.height * self.width..][..self.height * self.width];
-            let mut done = 0;
-            while done < length {
-                let (oy, ox) = (
-                    (start + done) / self.out_width,
-                    (start + done) % self.out_width,
-                );
-                let run = (self.out_width - ox).min(length - done);
-                self.copy_run(plane, oy, ox, ky, kx, &mut target[done..done + run]);
-                done += run;
-            }
+impl Tile {
+    /// The tile's pixels in the workspace, with room for a kernel's reach behind each row.
+    fn area(&self) -> Area {
+        Area {
+            lines: self.rows,
+            columns: self.columns,
+            pitch: self.columns + (self.kernel - 1) / self.params.stride,
         }
     }
 
-    /// One tap's values for output pixels `ox..` of row `oy`, zero outside the picture.
-    fn copy_run(
-        &self,
-        plane: &[f32],
-        oy: usize,
-        ox: usize,
-        ky: usize,
-        kx: usize,
-        target: &mut [f32],
-    ) {
+    /// Leaves the tile's results in `workspace.sums`, `[outputs, area.size()]`.
+    fn convolve(&self, x: &[f32], weight: &[f32], bias: &[f32], workspace: &mut Workspace) {
+        let Workspace {
+            input,
+            offsets,
+            sums,
+        } = workspace;
+        let (stride, kernel) = (self.params.stride, self.kernel);
+        let (taps, area) = (kernel * kernel, self.area());
+        // Rows and columns of one remainder by the stride lie together, `[stride, stride, rows,
+        // pitch]` per channel, so that a tap reads neighbours whatever the stride.
+        let rows = self.rows + (kernel - 1) / stride;
+        let place = |y: usize, x: usize| {
+            ((y % stride * stride + x % stride) * rows + y / stride) * area.pitch + x / stride
+        };
+        let plane = stride * stride * rows * area.pitch;
+        let block = (DEPTH / taps).max(1);
+
+        offsets.clear();
+        offsets.extend((0..block * taps).map(|k| {
+            let (channel, tap) = (k / taps, k % taps);
+            channel * plane + place(tap / kernel, tap % kernel)
+        }));
+        // The last pixels' farthest tap and the micro kernel's margin reach behind the last plane.
+        input.resize(block * plane + kernel * area.pitch + area.size(), 0.0);
+        sums.clear();
+        for &bias in bias {
+            sums.resize(sums.len() + area.size(), bias);
+        }
+        let channels = x.chunks_exact(self.height * self.width);
+        let row_weights = channels.len() * taps;
+        for first in (0..channels.len()).step_by(block) {
+            let mut count = 0;
+            for (x, planes) in channels
+                .clone()
+                .skip(first)
+                .zip(input.chunks_mut(plane))
+                .take(block)
+            {
+                self.copy(x, rows, area.pitch, planes);
+                count += 1;
+            }
+            Products {
+                weight: &weight[first * taps..],
+                row_weights,
+                values: input,
+                offsets: &offsets[..count * taps],
+                area,
+            }
+            .add_to(sums);
+        }
+    }
+
+    /// Copies what the tile reads of one channel to `[stride, stride, rows, pitch]`.
+    fn copy(&self, x: &[f32], rows: usize, pitch: usize, target: &mut [f32]) {
         let Conv2d {
             stride, pad_start, ..
         } = self.params;
-        let y = (oy * stride + ky).wrapping_sub(pad_start);
-        if y >= self.height {
-            return target.fill(0.0);
-        }
-        let row = &plane[y * self.width..][..self.width];
-        if stride == 1 {
-            // Output column o reads input column o + kx - pad_start.
-            let before = pad_start.saturating_sub(ox + kx).min(target.len());
-            let from = ox + kx + before - pad_start.min(ox + kx + before);
-            let inside = target.len() - before;
-            let inside = inside.min(self.width.saturating_sub(from));
-            target[..before].fill(0.0);
-            target[before..before + inside].copy_from_slice(&row[from.min(self.width)..][..inside]);
-            target[before + inside..].fill(0.0);
-        } else {
-            for (i, target) in target.iter_mut().enumerate() {
-                let column = ((ox + i) * stride + kx).wrapping_sub(pad_start);
-                *target = row.get(column).copied().unwrap_or(0.0);
+        for (line, target) in target.chunks_exact_mut(pitch).enumerate() {
+            let (phase, row) = (line / rows, line % rows);
+            let (phase_y, phase_x) = (phase / stride, phase % stride);
+            let y = ((self.y + row) * stride + phase_y).wrapping_sub(pad_start);
+            if y >= self.height {
+                target.fill(0.0);
+                continue;
+            }
+            let source = &x[y * self.width..][..self.width];
+            if stride == 1 {
+                // Column i is input column x + i - pad_start.
+                let before = pad_start.saturating_sub(self.x).min(pitch);
+                let from = (self.x + before - pad_start).min(self.width);
+                let inside = (pitch - before).min(self.width - from);
+                target[..before].fill(0.0);
+                target[before..before + inside].copy_from_slice(&source[from..from + inside]);
+                target[before + inside..].fill(0.0);
+            } else {
+                for (i, target) in target.iter_mut().enumerate() {
+                    let column = ((self.x + i) * stride + phase_x).wrapping_sub(pad_start);
+                    *target = source.get(column).copied().unwrap_or(0.0);
+                }
             }
         }
     }

@@ -8,43 +8,84 @@ use crate::ops::GroupNorm;
 const CHUNK: usize = 4096;
 const LANES: usize = 16;
 
-/// `x` is `[N, C, H, W]`, `weight` and `bias` `[C]`; returns the values in `x`'s shape.
+/// Normalises `values`, `[N, C, H, W]`, in place; `weight` and `bias` are `[C]`. With `x` of the
+/// same shape, that is what is normalised, and `values` only receives the result.
 pub fn group_norm(
-    x: &[f32],
+    x: Option<&[f32]>,
+    values: &mut [f32],
     [_, channels, height, width]: [usize; 4],
     weight: &[f32],
     bias: &[f32],
     params: GroupNorm,
-) -> Vec<f32> {
+) {
     let per_group = channels / params.groups;
     let plane = height * width;
-    let mut out = vec![0.0; x.len()];
-    if x.is_empty() {
-        return out;
+    if values.is_empty() {
+        return;
     }
-    out.par_chunks_mut(per_group * plane)
-        .zip(x.par_chunks(per_group * plane))
+    values
+        .par_chunks_mut(per_group * plane)
         .enumerate()
-        .for_each(|(i, (out, x))| {
-            let group = i % params.groups;
-            let count = x.len() as f64;
-            let mean = sum(x, |v| v) / count;
-            let centre = mean as f32;
-            // Centring by the rounded mean leaves a known rest, which is taken off again.
-            let variance = sum(x, |v| (v - centre) * (v - centre)) / count
-                - (mean - f64::from(centre)).powi(2);
-            let scale = 1.0 / (variance.max(0.0) + params.eps).sqrt();
-            for (k, (out, x)) in out.chunks_mut(plane).zip(x.chunks(plane)).enumerate() {
-                let channel = group * per_group + k;
-                let a = (scale * f64::from(weight[channel])) as f32;
-                let b = bias[channel] - (mean * f64::from(a)) as f32;
-                affine(x, a, b, params.silu, out);
+        .for_each(|(i, values)| {
+            if let Some(x) = x {
+                values.copy_from_slice(&x[i * per_group * plane..][..per_group * plane]);
             }
+            let first = i % params.groups * per_group;
+            let channels = first..first + per_group;
+            let (weight, bias) = (&weight[channels.clone()], &bias[channels]);
+            #[cfg(target_arch = "x86_64")]
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                // SAFETY: the features were just found.
+                return unsafe { group_avx2(values, plane, weight, bias, params) };
+            }
+            group::<{ cfg!(target_arch = "aarch64") }>(values, plane, weight, bias, params);
         });
-    out
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn group_avx2(
+    values: &mut [f32],
+    plane: usize,
+    weight: &[f32],
+    bias: &[f32],
+    params: GroupNorm,
+) {
+    group::<true>(values, plane, weight, bias, params);
+}
+
+/// One group: `values` are its channels' planes, `weight` and `bias` theirs.
+#[inline(always)]
+fn group<const FUSED: bool>(
+    values: &mut [f32],
+    plane: usize,
+    weight: &[f32],
+    bias: &[f32],
+    params: GroupNorm,
+) {
+    let count = values.len() as f64;
+    let mean = sum(values, |v| v) / count;
+    let centre = mean as f32;
+    // Centring by the rounded mean leaves a known rest, which is taken off again.
+    let variance =
+        sum(values, |v| (v - centre) * (v - centre)) / count - (mean - f64::from(centre)).powi(2);
+    let scale = 1.0 / (variance.max(0.0) + params.eps).sqrt();
+    for ((values, &weight), &bias) in values.chunks_mut(plane).zip(weight).zip(bias) {
+        let a = (scale * f64::from(weight)) as f32;
+        let b = bias - (mean * f64::from(a)) as f32;
+        for value in values {
+            let v = multiply_add::<FUSED>(a, *value, b);
+            *value = if params.silu {
+                v / (1.0 + exp::<FUSED>(-v))
+            } else {
+                v
+            };
+        }
+    }
 }
 
 /// Sum of `f` over `x`: sixteen f32 lanes per chunk, chunks in f64.
+#[inline(always)]
 fn sum(x: &[f32], f: impl Fn(f32) -> f32) -> f64 {
     x.chunks(CHUNK)
         .map(|chunk| {
@@ -61,68 +102,50 @@ fn sum(x: &[f32], f: impl Fn(f32) -> f32) -> f64 {
         .sum()
 }
 
-/// `out = a x + b`, then SiLU where asked, with the widest vectors this processor has.
-fn affine(x: &[f32], a: f32, b: f32, silu: bool, out: &mut [f32]) {
-    #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-        // SAFETY: the features were just found.
-        return unsafe { affine_avx2(x, a, b, silu, out) };
-    }
-    affine_plain(x, a, b, silu, out);
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn affine_avx2(x: &[f32], a: f32, b: f32, silu: bool, out: &mut [f32]) {
-    affine_plain(x, a, b, silu, out);
-}
-
+/// `a b + c`, in one instruction where there is one.
 #[inline(always)]
-fn affine_plain(x: &[f32], a: f32, b: f32, silu: bool, out: &mut [f32]) {
-    if silu {
-        for (out, &v) in out.iter_mut().zip(x) {
-            let v = a * v + b;
-            *out = v / (1.0 + exp(-v));
-        }
-    } else {
-        for (out, &v) in out.iter_mut().zip(x) {
-            *out = a * v + b;
-        }
-    }
+fn multiply_add<const FUSED: bool>(a: f32, b: f32, c: f32) -> f32 {
+    if FUSED { a.mul_add(b, c) } else { a * b + c }
 }
 
 /// `e^x` to 2e-7 relative, branch-free so that it vectorises; the argument is clamped to the range
 /// where the result and its reciprocal are normal numbers.
 #[inline(always)]
-fn exp(x: f32) -> f32 {
-    // 2^23 · 1.5: adding it rounds to a whole number.
+fn exp<const FUSED: bool>(x: f32) -> f32 {
+    // 2^23 · 1.5: adding it rounds to a whole number, which is then in the last bits.
     const ROUND: f32 = 12_582_912.0;
     const LN2_HIGH: f32 = 0.693_359_4;
     const LN2_LOW: f32 = -2.121_944_4e-4;
+    const EXPONENT: u32 = 23;
+    let add = multiply_add::<FUSED>;
     let x = x.clamp(-87.0, 87.0);
-    let whole = x * std::f32::consts::LOG2_E + ROUND - ROUND;
-    let r = x - whole * LN2_HIGH - whole * LN2_LOW;
+    let shifted = add(x, std::f32::consts::LOG2_E, ROUND);
+    let whole = shifted - ROUND;
+    let r = add(whole, -LN2_LOW, add(whole, -LN2_HIGH, x));
     // Taylor to the sixth power on |r| <= ln 2 / 2: truncation 1.2e-7.
-    let p = 1.0
-        + r * (1.0
-            + r * (0.5
-                + r * (1.0 / 6.0 + r * (1.0 / 24.0 + r * (1.0 / 120.0 + r * (1.0 / 720.0))))));
-    p * f32::from_bits(((whole as i32 + 127) << 23) as u32)
+    let mut p = 1.0 / 720.0;
+    for coefficient in [1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
+        p = add(r, p, coefficient);
+    }
+    let power = (shifted.to_bits() << EXPONENT).wrapping_add(1f32.to_bits());
+    p * f32::from_bits(power)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::exp;
+
     #[test]
     fn exp_is_accurate_everywhere() {
         for i in -8700..=8700 {
             let x = i as f32 / 100.0;
-            let (got, want) = (f64::from(super::exp(x)), f64::from(x).exp());
-            assert!(
-                (got / want - 1.0).abs() < 4e-7,
-                "exp({x}) = {got}, not {want}"
-            );
+            let want = f64::from(x).exp();
+            for got in [exp::<false>(x), exp::<true>(x)] {
+                let error = (f64::from(got) / want - 1.0).abs();
+                assert!(error < 4e-7, "exp({x}) = {got}, not {want}");
+            }
         }
-        assert!(super::exp(f32::NAN).is_nan());
-        assert!(super::exp(1e30).is_finite() && super::exp(-1e30) > 0.0);
+        assert!(exp::<true>(f32::NAN).is_nan());
+        assert!(exp::<true>(1e30).is_finite() && exp::<true>(-1e30) > 0.0);
     }
 }
