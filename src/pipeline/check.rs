@@ -17,6 +17,10 @@ const MAX_DIFFERENCE: f64 = 0.25;
 const CLOSE_CORRELATION: f64 = 0.8;
 /// The mean of a channel may then shift by this much.
 const MAX_SHIFT: f64 = 0.2;
+/// In every block of the input of this side …
+const BLOCK: usize = 8;
+/// … the mean of a channel may be off by this much: a part that went missing is not hidden by the rest.
+const MAX_BLOCK_SHIFT: f64 = 0.35;
 /// The share of the input's contrast (standard deviation) that must be left.
 const MIN_CONTRAST: f64 = 0.1;
 /// Inputs with less contrast than this (four 8-bit steps) may come out flat or otherwise.
@@ -69,14 +73,49 @@ pub fn picture(result: &Rgb, input: &Rgb) -> Result<(), String> {
     });
     let follows = contrast_in <= FLAT || correlation >= MIN_CORRELATION;
     let close = contrast_in > FLAT && correlation >= CLOSE_CORRELATION && shift <= MAX_SHIFT;
-    if follows && (close || difference <= MAX_DIFFERENCE) {
-        return Ok(());
+    if !(follows && (close || difference <= MAX_DIFFERENCE)) {
+        return Err(format!(
+            "it does not resemble the input: reduced four times it differs by {:.0} % of the \
+             range, with a correlation of {correlation:.2}",
+            100.0 * difference
+        ));
     }
-    Err(format!(
-        "it does not resemble the input: reduced four times it differs by {:.0} % of the range, \
-         with a correlation of {correlation:.2}",
-        100.0 * difference
-    ))
+    match strange_block(&reduced, input) {
+        Some([row, column]) => Err(format!(
+            "the part around row {row}, column {column} of the input came out in another colour"
+        )),
+        None => Ok(()),
+    }
+}
+
+/// The middle of the first block whose colour is far from the input's: row and column.
+fn strange_block(reduced: &[f32], input: &Rgb) -> Option<[usize; 2]> {
+    for top in (0..input.height).step_by(BLOCK) {
+        for left in (0..input.width).step_by(BLOCK) {
+            let rows = top..(top + BLOCK).min(input.height);
+            let columns = left..(left + BLOCK).min(input.width);
+            let mut sums = [0.0; 3];
+            for row in rows.clone() {
+                for column in columns.clone() {
+                    let pixel = (row * input.width + column) * 3;
+                    for (c, sum) in sums.iter_mut().enumerate() {
+                        *sum += f64::from(reduced[pixel + c] - input.values[pixel + c]);
+                    }
+                }
+            }
+            let pixels = (rows.len() * columns.len()) as f64;
+            if sums
+                .iter()
+                .any(|sum| (sum / pixels).abs() > MAX_BLOCK_SHIFT)
+            {
+                return Some([
+                    rows.start + rows.len() / 2,
+                    columns.start + columns.len() / 2,
+                ]);
+            }
+        }
+    }
+    None
 }
 
 /// The mean of each channel, and the standard deviation from these means.
@@ -146,6 +185,16 @@ mod tests {
             let error = picture(&result(change), &input()).expect_err(word);
             assert!(error.contains(word), "{error}");
         }
+    }
+
+    #[test]
+    fn a_part_that_went_missing_is_found() {
+        let mut broken = result(|v| v);
+        for row in broken.values.chunks_mut(64 * 3).take(32) {
+            row[32 * 3..].fill(0.0);
+        }
+        let error = picture(&broken, &input()).unwrap_err();
+        assert!(error.contains("row 4, column 12"), "{error}");
     }
 
     #[test]
