@@ -300,16 +300,17 @@ fn write(result: &Picture, target: &Path, task: &Task) -> Result<(PathBuf, Vec<S
         _ => Existing::Refuse,
     };
     let mut path = target.to_path_buf();
-    for number in 2.. {
+    let mut number = 1;
+    loop {
         match image_io::encode(result, &path, task.format, existing) {
             Ok(warnings) => return Ok((path, warnings)),
             Err(ImageError::Write(WriteError::Exists { .. }))
                 if task.on_conflict == OnConflict::Unique =>
             {
+                number += 1;
                 path = with_suffix(target, &format!("_{number}"));
             }
             Err(error) => return Err(error.into()),
         }
     }
-    unreachable!("some number is free")
 }

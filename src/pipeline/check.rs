@@ -141,20 +141,22 @@ mod tests {
     use super::*;
     use crate::image_io::resize::bicubic_x4;
 
+    const SIDE: usize = 32;
+
     fn input() -> Rgb {
-        let values = (0..16 * 16 * 3).map(|i| 0.2 + 0.6 * ((i / 3) % 16) as f32 / 15.0);
+        let brightness = |i: usize| 0.2 + 0.6 * ((i / 3) % SIDE) as f32 / (SIDE - 1) as f32;
         Rgb {
-            width: 16,
-            height: 16,
-            values: values.collect(),
+            width: SIDE,
+            height: SIDE,
+            values: (0..SIDE * SIDE * 3).map(brightness).collect(),
         }
     }
 
     fn result(change: impl Fn(f32) -> f32) -> Rgb {
-        let enlarged = bicubic_x4(&input().values, 16, 16, 3);
+        let enlarged = bicubic_x4(&input().values, SIDE, SIDE, 3);
         Rgb {
-            width: 64,
-            height: 64,
+            width: 4 * SIDE,
+            height: 4 * SIDE,
             values: enlarged.into_iter().map(change).collect(),
         }
     }
@@ -190,11 +192,11 @@ mod tests {
     #[test]
     fn a_part_that_went_missing_is_found() {
         let mut broken = result(|v| v);
-        for row in broken.values.chunks_mut(64 * 3).take(32) {
-            row[32 * 3..].fill(0.0);
+        for row in broken.values.chunks_mut(4 * SIDE * 3).take(32) {
+            row[64 * 3..96 * 3].fill(0.0);
         }
         let error = picture(&broken, &input()).unwrap_err();
-        assert!(error.contains("row 4, column 12"), "{error}");
+        assert!(error.contains("row 4, column 20"), "{error}");
     }
 
     #[test]

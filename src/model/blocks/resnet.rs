@@ -1,6 +1,6 @@
 //! `ResnetBlock2D`.
 
-use burn::tensor::{Tensor, module::avg_pool2d, ops::AvgPoolOptions};
+use burn::tensor::{Tensor, activation::silu, module::avg_pool2d, ops::AvgPoolOptions};
 
 use super::BlockStyle;
 use crate::model::layers::{Conv2d, GroupNorm, Linear};
@@ -94,14 +94,12 @@ impl ResnetBlock2D {
         };
         hidden = match projected {
             Some(temb) if self.scale_shift => {
-                let mut halves = temb.chunk(2, 1).into_iter();
-                let hidden = self.norm2.forward(hidden);
-                match (halves.next(), halves.next()) {
-                    (Some(scale), Some(shift)) => {
-                        burn::tensor::activation::silu(hidden * (scale + 1.0) + shift)
-                    }
-                    _ => unreachable!("a chunk in two has two parts"),
-                }
+                let width = temb.dims()[1] / 2;
+                let (scale, shift) = (
+                    temb.clone().narrow(1, 0, width),
+                    temb.narrow(1, width, width),
+                );
+                silu(self.norm2.forward(hidden) * (scale + 1.0) + shift)
             }
             Some(temb) => self.norm2.forward_silu(hidden + temb),
             None => self.norm2.forward_silu(hidden),
