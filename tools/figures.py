@@ -2,6 +2,8 @@
 
     figures.py comparison INPUT VANILLA KDS OUT [--crop LEFT TOP SIDE]
     figures.py steering OUT
+
+Needs matplotlib, numpy and pillow.
 """
 
 import argparse

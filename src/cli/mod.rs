@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 
 use self::args::Args;
 use self::progress::Screen;
@@ -27,7 +27,10 @@ const INTERRUPTED: u8 = 130;
 /// Runs the program with `words` (the first is its name) and returns its exit code: 0 all done, 1
 /// some input failed, 2 nothing was started, 130 interrupted.
 pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let args = match Args::try_parse_from(words) {
+    let parsed = command()
+        .try_get_matches_from(words)
+        .and_then(|matches| Args::from_arg_matches(&matches));
+    let args = match parsed {
         Ok(args) => args,
         Err(message) => {
             // Help and version are no errors; clap knows which stream is right.
@@ -53,6 +56,18 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     ExitCode::from(code)
+}
+
+/// The command line's grammar, with the bundled model's settings below the help.
+fn command() -> clap::Command {
+    let command = Args::command();
+    match Model::bundled_settings() {
+        Ok(settings) => command.after_help(format!(
+            "Settings that are not named are the model's. The bundled model's are:\n{}",
+            settings.command_line()
+        )),
+        Err(_) => command,
+    }
 }
 
 fn enlarge(args: &Args, screen: &Screen) -> Result<Summary> {

@@ -157,6 +157,14 @@ impl Model {
         })
     }
 
+    /// What the bundled model recommends, without loading it.
+    pub fn bundled_settings() -> Result<Settings> {
+        let name = "minkds.json";
+        let bytes = Files::Embedded.read(name)?;
+        let recommended = Recommended::from_json(&Files::Embedded.path(name), &bytes)?;
+        Settings::resolve(&recommended.settings, None, &Patch::default(), true)
+    }
+
     /// The model's name, for people.
     pub fn name(&self) -> &str {
         &self.name

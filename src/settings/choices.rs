@@ -109,7 +109,7 @@ pub enum Solver {
     #[serde(rename = "ddim")]
     #[value(name = "ddim")]
     Ddim,
-    /// DPM-Solver++ (2M): as good with fewer steps
+    /// DPM-Solver++ (2M), made for few steps
     #[serde(rename = "dpm++")]
     #[value(name = "dpm++")]
     DpmSolver,

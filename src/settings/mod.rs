@@ -7,7 +7,7 @@
 mod choices;
 pub mod range;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 pub use choices::{Bandwidth, ColorFix, Kernel, Preset, SchedulerVariant, Select, Solver, Window};
@@ -219,6 +219,33 @@ impl Settings {
             Ok(())
         };
         check().map_err(Error::Setting)
+    }
+
+    /// The flags that ask for these settings, whatever the model recommends. A preset's `scheduler`
+    /// has no flag.
+    pub fn command_line(&self) -> String {
+        fn name(choice: &impl ValueEnum) -> String {
+            let value = choice.to_possible_value();
+            value.map_or(String::new(), |value| value.get_name().to_string())
+        }
+        let mut words = vec![
+            format!("--particles {}", self.particles),
+            format!("--bandwidth {}", self.bandwidth.value()),
+            format!("--patch-size {}", self.patch_size),
+            format!("--gamma-0 {}", self.gamma_0),
+            format!("--kernel {}", name(&self.kernel)),
+            format!("--window {}..{}", self.window.0, self.window.1),
+            format!("--select {}", name(&self.select)),
+            format!("--solver {}", name(&self.solver)),
+            format!("--steps {}", self.steps),
+            format!("--eta {}", self.eta),
+            format!("--color-fix {}", name(&self.color_fix)),
+            format!("--seed {}", self.seed),
+        ];
+        if self.vanilla {
+            words.push("--vanilla".into());
+        }
+        words.join(" ")
     }
 
     /// gamma_t at a moment `t/T` of training time: gamma_0 inside the window, else 0.

@@ -27,6 +27,42 @@ fn flags_win_over_presets_and_presets_over_the_model() {
 }
 
 #[test]
+fn the_command_line_asks_for_the_same_settings() {
+    #[derive(clap::Parser)]
+    struct Words {
+        #[command(flatten)]
+        patch: Patch,
+    }
+    let all = Settings {
+        particles: 7,
+        bandwidth: Bandwidth::Fixed(1.25),
+        patch_size: 3,
+        gamma_0: 0.1,
+        kernel: Kernel::Minkds,
+        window: Window(0.25, 0.75),
+        select: Select::LowestVariance,
+        vanilla: true,
+        solver: Solver::DpmSolver,
+        steps: 9,
+        eta: 0.0,
+        color_fix: ColorFix::Consistency,
+        seed: u64::MAX,
+        scheduler: SchedulerVariant::Diffusers,
+    };
+    for settings in [Settings::default(), all] {
+        let line = format!("minkds {}", settings.command_line());
+        let words = <Words as clap::Parser>::try_parse_from(line.split(' ')).unwrap();
+        let other = Patch {
+            steps: Some(77),
+            select: Some(Select::Mean),
+            ..Patch::default()
+        };
+        let parsed = Settings::resolve(&other, None, &words.patch, true).unwrap();
+        assert_eq!(parsed, settings);
+    }
+}
+
+#[test]
 fn vanilla_draws_one_particle_unless_told() {
     let vanilla = Patch {
         vanilla: Some(true),

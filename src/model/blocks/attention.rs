@@ -44,6 +44,23 @@ impl Attention {
         }
     }
 
+    /// One for each of a block's `layers`, where the block has attention at all.
+    pub fn load_list(
+        scope: &Scope,
+        layers: usize,
+        channels: usize,
+        head_dim: Option<usize>,
+        style: BlockStyle,
+    ) -> Vec<Self> {
+        let load = |i, head_dim| {
+            let scope = scope.item("attentions", i);
+            Attention::load(&scope, channels, head_dim, Some(style.groups), style, 1.0)
+        };
+        (0..layers)
+            .filter_map(|i| Some(load(i, head_dim?)))
+            .collect()
+    }
+
     /// `[N, C, H, W]` to the same.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let [batch, channels, height, width] = x.dims();

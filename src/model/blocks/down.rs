@@ -54,14 +54,13 @@ impl DownBlock2D {
             resnets: (0..shape.layers)
                 .map(|i| ResnetBlock2D::load(&scope.item("resnets", i), input(i), width, style))
                 .collect(),
-            attentions: shape.attention_head_dim.map_or(Vec::new(), |head_dim| {
-                (0..shape.layers)
-                    .map(|i| {
-                        let scope = scope.item("attentions", i);
-                        Attention::load(&scope, width, head_dim, Some(style.groups), style, 1.0)
-                    })
-                    .collect()
-            }),
+            attentions: Attention::load_list(
+                scope,
+                shape.layers,
+                width,
+                shape.attention_head_dim,
+                style,
+            ),
             downsampler: shape.downsample.map(|kind| {
                 let scope = scope.item("downsamplers", 0);
                 match kind {

@@ -53,14 +53,7 @@ impl UpBlock2D {
                     ResnetBlock2D::load(&scope.item("resnets", i), input, width, style)
                 })
                 .collect(),
-            attentions: shape.attention_head_dim.map_or(Vec::new(), |head_dim| {
-                (0..layers)
-                    .map(|i| {
-                        let scope = scope.item("attentions", i);
-                        Attention::load(&scope, width, head_dim, Some(style.groups), style, 1.0)
-                    })
-                    .collect()
-            }),
+            attentions: Attention::load_list(scope, layers, width, shape.attention_head_dim, style),
             upsampler: shape.upsample.map(|kind| {
                 let scope = scope.item("upsamplers", 0);
                 match kind {
