@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 pub use outputs::{OnConflict, Task, plan};
 
-use self::outputs::{is_same, refuse_no_file, refuse_over_inputs, with_suffix};
+use self::outputs::{
+    folder_of, is_same, refuse_missing_folder, refuse_no_file, refuse_over_inputs, with_suffix,
+};
 use crate::device;
 use crate::error::{Error, Result};
 use crate::image_io::resize::bicubic_x4;
@@ -99,13 +101,7 @@ impl Job {
                     target.display()
                 )));
             }
-            let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
-            if let Some(parent) = parent.filter(|p| !p.is_dir()) {
-                return Err(Error::Paths(format!(
-                    "the folder {} for --save-latents does not exist: create it first",
-                    parent.display()
-                )));
-            }
+            refuse_missing_folder(path, "--save-latents")?;
         }
         Ok(())
     }
@@ -183,8 +179,8 @@ impl Job {
             }
             _ => {}
         }
-        for path in &targets {
-            if task.on_conflict == OnConflict::Overwrite {
+        if task.on_conflict == OnConflict::Overwrite {
+            for path in &targets {
                 refuse_no_file(path)?;
                 let inputs = self.tasks.iter().map(|task| task.input.as_path());
                 refuse_over_inputs(path, inputs)?;
@@ -205,11 +201,10 @@ impl Job {
         let mut pass_on = |event| events(JobEvent::Run(event));
         let outcome = pipeline::run(model, settings, &request, &mut pass_on, cancel)?;
 
-        if let Some(parent) = task.output.parent().filter(|p| !p.as_os_str().is_empty())
-            && !parent.exists()
-        {
-            std::fs::create_dir(parent)
-                .map_err(|e| Error::Paths(format!("cannot create {}: {e}", parent.display())))?;
+        let folder = folder_of(&task.output);
+        if !folder.exists() {
+            std::fs::create_dir(folder)
+                .map_err(|e| Error::Paths(format!("cannot create {}: {e}", folder.display())))?;
         }
         let alpha = picture
             .alpha

@@ -96,19 +96,29 @@ fn check_place(path: &Path, as_folder: bool) -> Result<()> {
             path.display()
         )));
     }
-    let parent = match path.parent() {
-        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
-        Some(parent) => parent,
-        None => return Ok(()),
-    };
-    if parent.is_dir() {
+    refuse_missing_folder(path, &format!("the output {}", path.display()))
+}
+
+/// An error if the folder that `path` lies in does not exist; `what` says what it is for.
+pub fn refuse_missing_folder(path: &Path, what: &str) -> Result<()> {
+    let folder = folder_of(path);
+    if folder.is_dir() {
         return Ok(());
     }
     Err(Error::Paths(format!(
-        "the folder {} for the output {} does not exist: create it first",
-        parent.display(),
-        path.display()
+        "the folder {} for {what} does not exist: create it first",
+        folder.display()
     )))
+}
+
+/// The folder that `path` lies in.
+pub fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        // The root is its own folder.
+        None => path,
+    }
 }
 
 /// `{stem}_x4.{ext}`, or PNG where the input's own format is not written.
@@ -179,10 +189,7 @@ pub fn refuse_over_inputs<'a>(
 
 /// Whether both name one file, or would on a disk that does not tell upper from lower case.
 pub fn is_same(input: &Path, output: &Path) -> bool {
-    let folder = |path: &Path| match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.canonicalize().ok(),
-        _ => Path::new(".").canonicalize().ok(),
-    };
+    let folder = |path: &Path| folder_of(path).canonicalize().ok();
     let name = |path: &Path| Some(path.file_name()?.to_string_lossy().to_lowercase());
     let equal_names = name(input).is_some_and(|input| Some(input) == name(output));
     // Looking into a pipe would wait for its other end.

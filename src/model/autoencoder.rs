@@ -31,7 +31,7 @@ impl Autoencoder {
     pub fn load(scope: &Scope, config: AutoencoderConfig) -> Self {
         let latent = config.latent_channels;
         let vq = config.kind == Some(AutoencoderKind::Vq);
-        let embed = if vq { config.vq_embed_dim() } else { latent };
+        let embed = config.denoised_channels();
         let encoded = if vq { latent } else { 2 * latent };
         let pointwise = |name, channels_in, channels_out| {
             Conv2d::pointwise(&scope.child(name), channels_in, channels_out)
@@ -62,10 +62,7 @@ impl Autoencoder {
 
     /// Channels of what the UNet denoises.
     pub fn latent_channels(&self) -> usize {
-        match &self.codebook {
-            Some(_) => self.config.vq_embed_dim(),
-            None => self.config.latent_channels,
-        }
+        self.config.denoised_channels()
     }
 
     /// Latents `[N, C, H, W]` as the UNet leaves them, to pictures `[N, 3, fH, fW]` around -1..1.

@@ -84,9 +84,8 @@ impl Model {
         config::expect_class(&at, &index, &["LDMSuperResolutionPipeline"])?;
 
         let (at, scheduler) = object("scheduler/scheduler_config.json")?;
-        let mut keys = SCHEDULER_KEYS.to_vec();
-        keys.push("_class_name");
-        let scheduler: SchedulerConfig = config::parse(&at, scheduler, &keys, SCHEDULER_IGNORED)?;
+        let scheduler: SchedulerConfig =
+            config::parse(&at, scheduler, SCHEDULER_KEYS, SCHEDULER_IGNORED)?;
         scheduler
             .validate()
             .map_err(|what| Error::model(&at, what))?;
@@ -106,10 +105,7 @@ impl Model {
                 ),
             ));
         }
-        let latents = match vqvae.kind {
-            Some(AutoencoderKind::Vq) => vqvae.vq_embed_dim(),
-            _ => vqvae.latent_channels,
-        };
+        let latents = vqvae.denoised_channels();
         if (unet.in_channels, unet.out_channels) != (latents + 3, latents) {
             return Err(Error::model(
                 &unet_at,

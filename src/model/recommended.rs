@@ -23,11 +23,10 @@ pub struct Recommended {
     pub preview: Option<PreviewMap>,
 }
 
-/// The file as it is written.
+/// The file as it is written, but for its format.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Document {
-    format: u32,
     name: Option<String>,
     settings: Map<String, Value>,
     preview: Option<PreviewMap>,
@@ -64,9 +63,9 @@ impl PreviewMap {
 impl Recommended {
     /// Reads the file's bytes.
     pub fn from_json(at: &Path, bytes: &[u8]) -> Result<Self> {
-        let object = config::json_object(at, bytes)?;
+        let mut object = config::json_object(at, bytes)?;
         // A later format may hold other fields: its number comes first.
-        let format = object.get("format").cloned().unwrap_or_default();
+        let format = object.remove("format").unwrap_or_default();
         if format != FORMAT {
             return Err(Error::model(
                 at,
@@ -74,7 +73,6 @@ impl Recommended {
             ));
         }
         let document: Document = config::from_object(at, object)?;
-        debug_assert_eq!(document.format, FORMAT);
         Ok(Recommended {
             name: document.name,
             settings: config::from_object(at, document.settings)?,

@@ -133,6 +133,14 @@ impl AutoencoderConfig {
         self.vq_embed_dim.unwrap_or(self.latent_channels)
     }
 
+    /// Channels of what the UNet denoises: codes for a `VQModel`, latents for an `AutoencoderKL`.
+    pub fn denoised_channels(&self) -> usize {
+        match self.kind {
+            Some(AutoencoderKind::Vq) => self.vq_embed_dim(),
+            _ => self.latent_channels,
+        }
+    }
+
     /// Pixels per latent cell along a side.
     pub fn factor(&self) -> usize {
         1 << (self.block_out_channels.len() - 1)
