@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use burn::tensor::{Tensor, TensorData};
 use clap::Parser;
-use minkds::device::{self, DeviceChoice, Precision};
+use minkds::device::Target;
 use minkds::model::{Model, ModelSource, cost};
 use minkds::noise;
 use serde_json::json;
@@ -44,14 +44,14 @@ fn size(text: &str) -> Result<[usize; 2], String> {
 fn main() -> minkds::error::Result<()> {
     let args = Args::parse();
     let [height, width] = args.size;
-    let device = device::open(DeviceChoice::Cpu, Precision::F32)?;
+    let target = Target::cpu();
     let source = args.model.map_or(ModelSource::Bundled, ModelSource::Folder);
-    let model = Model::load(&source, &device, &mut |_, _, _| ())?;
+    let model = Model::load(&source, &target, &mut |_, _, _| ())?;
     let random = |channels, salt| {
         let values = noise::field(0, 0, salt, [channels, height, width]);
         Tensor::<4>::from_data(
             TensorData::new(values, [1, channels, height, width]),
-            &device,
+            target.device(),
         )
     };
     let latents = random(model.vqvae().latent_channels(), noise::START);

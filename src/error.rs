@@ -1,6 +1,9 @@
 //! The program's errors: each says what is wrong, where, and what to do about it.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+
+use burn::tensor::{ExecutionError, TensorReadError};
 
 use crate::image_io::ImageError;
 
@@ -52,6 +55,9 @@ pub enum Error {
     /// A computation failed on the device.
     #[error("the computation failed: {0}")]
     Compute(String),
+    /// The device is gone, and everything that was on it.
+    #[error("the device was lost: {0}")]
+    DeviceLost(String),
     /// The user cancelled.
     #[error("interrupted")]
     Cancelled,
@@ -66,6 +72,16 @@ impl Error {
         }
     }
 
+    /// What burn says when a tensor cannot be read.
+    pub(crate) fn reading(error: TensorReadError) -> Self {
+        match error {
+            TensorReadError::Execution(ExecutionError::DevicePoisoned { reason }) => {
+                Error::DeviceLost(reason)
+            }
+            other => Error::Compute(other.to_string()),
+        }
+    }
+
     /// A latents error at `at`.
     pub fn latents(at: impl AsRef<Path>, what: impl Into<String>) -> Self {
         Error::Latents {
@@ -73,6 +89,17 @@ impl Error {
             what: what.into(),
         }
     }
+}
+
+/// What `compute` returns; a panic, which is how burn tells that a device failed, becomes an error.
+pub(crate) fn caught<T>(compute: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(compute)).unwrap_or_else(|panic| {
+        let text = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied());
+        Err(Error::Compute(text.unwrap_or("no reason given").into()))
+    })
 }
 
 /// Shorthand for results with this program's error.

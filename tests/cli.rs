@@ -10,6 +10,8 @@ mod bad_pictures;
 mod bad_words;
 #[path = "cli/checks.rs"]
 mod checks;
+#[path = "cli/devices.rs"]
+mod devices;
 #[path = "cli/hub.rs"]
 mod hub;
 #[path = "cli/interrupt.rs"]

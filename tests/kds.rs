@@ -3,8 +3,9 @@
 
 mod common;
 
-use common::{Arrays, assert_close, fixture, json};
-use minkds::kds::{self, Choice, MeanShift, cpu::mean_shift};
+use burn::tensor::{Device, Tensor, TensorData};
+use common::{Arrays, assert_close, fixture, json, read};
+use minkds::kds::{self, Choice, MeanShift, cpu::mean_shift, tensor_ops};
 use minkds::settings::{Kernel, Select};
 use proptest::prelude::*;
 
@@ -43,7 +44,8 @@ fn selection_equals_the_reference() {
             (Select::LowestVariance, "lowest_variance"),
         ] {
             let want = case[key].as_u64().unwrap() as usize;
-            let got = kds::choose(select, arrays.values(name), arrays.shape(name)[0]);
+            let latents = arrays.tensor(name, &Device::flex());
+            let got = kds::choose(select, &latents).unwrap();
             assert_eq!(got, Choice::Particle(want), "{name}, {key}");
         }
     }
@@ -51,13 +53,35 @@ fn selection_equals_the_reference() {
 
 #[test]
 fn the_other_selections_do_what_they_say() {
-    let latents = [1.0, 2.0, 3.0, 6.0];
-    assert_eq!(kds::choose(Select::First, &latents, 2), Choice::Particle(0));
-    assert_eq!(kds::choose(Select::All, &latents, 2), Choice::All);
-    assert_eq!(
-        kds::choose(Select::Mean, &latents, 2),
-        Choice::Mean(vec![2.0, 4.0])
-    );
+    let values = TensorData::new(vec![1f32, 2.0, 3.0, 6.0], [2, 1, 1, 2]);
+    let latents = Tensor::from_data(values, &Device::flex());
+    for (select, choice, chosen) in [
+        (Select::First, Choice::Particle(0), vec![1.0, 2.0]),
+        (Select::All, Choice::All, vec![1.0, 2.0, 3.0, 6.0]),
+        (Select::Mean, Choice::Mean, vec![2.0, 4.0]),
+        // Two particles are always equally far from their mean.
+        (Select::NearestMean, Choice::Particle(0), vec![1.0, 2.0]),
+        (Select::LowestVariance, Choice::Particle(0), vec![1.0, 2.0]),
+    ] {
+        let got = kds::choose(select, &latents).unwrap();
+        assert_eq!((got, read(got.of(&latents))), (choice, chosen));
+    }
+}
+
+#[test]
+fn tensor_operations_equal_the_plain_twin() {
+    let arrays = Arrays::read(&fixture("kds.safetensors"));
+    for case in json("kds.json")["mean_shift"].as_array().unwrap() {
+        let (x, m) = (case["x"].as_str().unwrap(), case["m"].as_str().unwrap());
+        let params = MeanShift::new(
+            case["patch_size"].as_u64().unwrap() as usize,
+            case["bandwidth"].as_f64().unwrap(),
+            kernel(case["kernel"].as_str().unwrap()),
+        );
+        let got = tensor_ops::mean_shift(arrays.tensor(x, &Device::flex()), &params);
+        // f32 sums of up to a few thousand squares.
+        assert_close(&read(got), arrays.values(m), 1e-5, m);
+    }
 }
 
 /// N, C, H, W, patch size and values; sizes that leave ragged edges as often as not.

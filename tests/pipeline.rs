@@ -7,6 +7,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use common::{Arrays, assert_close, fixture, json};
+use minkds::device::Target;
 use minkds::kds::Choice;
 use minkds::model::{Model, ModelSource};
 use minkds::pipeline::{self, Cancel, Event, Latents, Outcome, Plan, Request, Rgb};
@@ -21,7 +22,7 @@ const LATENTS: f32 = 1e-4;
 const PICTURE: f32 = 0.3 / 255.0;
 
 fn load(source: ModelSource) -> Model {
-    Model::load(&source, &Device::flex(), &mut |_, _, _| ()).unwrap()
+    Model::load(&source, &Target::cpu(), &mut |_, _, _| ()).unwrap()
 }
 
 /// The tiny model `name`, with `overrides` laid over its scheduler config.
@@ -99,6 +100,8 @@ fn request(input: Rgb, start: Option<Latents>) -> Request {
         input,
         start,
         memory: 1 << 32,
+        batch: None,
+        keep_latents: true,
         check: false,
         previews: false,
     }
@@ -108,18 +111,21 @@ fn run(model: &Model, settings: &Settings, request: &Request) -> Outcome {
     pipeline::run(model, settings, request, &mut |_| (), &Cancel::default()).unwrap()
 }
 
+/// The final latents.
+fn latents(model: &Model, settings: &Settings, request: &Request) -> Latents {
+    run(model, settings, request)
+        .latents
+        .expect("latents are kept")
+}
+
 fn compare(outcome: &Outcome, arrays: &Arrays, name: &str, selected: &Value) {
     let finals = format!("{name}.final");
-    assert_eq!(outcome.latents.shape, arrays.shape4(&finals), "{name}");
-    assert_close(
-        &outcome.latents.values,
-        arrays.values(&finals),
-        LATENTS,
-        &finals,
-    );
+    let latents = outcome.latents.as_ref().expect("latents are kept");
+    assert_eq!(latents.shape, arrays.shape4(&finals), "{name}");
+    assert_close(&latents.values, arrays.values(&finals), LATENTS, &finals);
     match selected.as_u64() {
         Some(index) => assert_eq!(outcome.choice, Choice::Particle(index as usize), "{name}"),
-        None => assert!(matches!(outcome.choice, Choice::Mean(_)), "{name}"),
+        None => assert_eq!(outcome.choice, Choice::Mean, "{name}"),
     }
     // The reference is [3, H, W] in 0..1.
     let (want, got) = (
@@ -209,7 +215,7 @@ fn without_steering_the_sampler_is_vanilla_bit_for_bit() {
         vanilla: true,
         ..settings.clone()
     };
-    let want = run(&model, &vanilla, &request).latents;
+    let want = latents(&model, &vanilla, &request);
     for (name, off) in [
         (
             "gamma 0",
@@ -226,22 +232,18 @@ fn without_steering_the_sampler_is_vanilla_bit_for_bit() {
             },
         ),
     ] {
-        assert_eq!(run(&model, &off, &request).latents, want, "{name}");
+        assert_eq!(latents(&model, &off, &request), want, "{name}");
     }
     assert_ne!(
-        run(&model, &settings, &request).latents,
+        latents(&model, &settings, &request),
         want,
         "steering does something"
     );
-    let single = run(
-        &model,
-        &Settings {
-            particles: 1,
-            ..settings.clone()
-        },
-        &request,
-    )
-    .latents;
+    let single = Settings {
+        particles: 1,
+        ..settings.clone()
+    };
+    let single = latents(&model, &single, &request);
     assert_eq!(
         single.values,
         want.values[..single.values.len()],
@@ -268,7 +270,7 @@ fn batches_and_memory_change_no_bit() {
         values: values.copied().collect(),
     };
     let canvas = pipeline::canvas(&model, 16, 16);
-    let plan = |memory| Plan::new(&model, &canvas, 8, 1, memory);
+    let plan = |memory| Plan::new(&model, &canvas, 8, 1, memory, None);
     let roomy = plan(1 << 32).unwrap();
     let tight = plan(roomy.peak_bytes as u64 - 1).unwrap();
     assert!(roomy.batch == 8 && tight.batch < 8, "{roomy:?} {tight:?}");
@@ -286,7 +288,7 @@ fn batches_and_memory_change_no_bit() {
         };
         let outcome = pipeline::run(&model, &settings, &request, &mut events, &Cancel::default());
         assert_eq!(batches, [plan.batch]);
-        outcome.unwrap().latents
+        outcome.unwrap().latents.expect("latents are kept")
     });
     let [roomy, tight] = &mut outcomes;
     assert_eq!(roomy, tight);
@@ -310,18 +312,14 @@ fn eta_uses_its_own_noise_and_more_particles_change_none() {
         ..settings
     };
     let request = request(input, None);
-    let three = run(&model, &eta, &request).latents;
-    let two = run(
-        &model,
-        &Settings {
-            particles: 2,
-            ..eta.clone()
-        },
-        &request,
-    )
-    .latents;
+    let three = latents(&model, &eta, &request);
+    let two = Settings {
+        particles: 2,
+        ..eta.clone()
+    };
+    let two = latents(&model, &two, &request);
     assert_eq!(three.values[..two.values.len()], two.values);
-    let none = run(&model, &Settings { eta: 0.0, ..eta }, &request).latents;
+    let none = latents(&model, &Settings { eta: 0.0, ..eta }, &request);
     assert_ne!(three.values, none.values);
 }
 

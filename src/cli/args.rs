@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use bytesize::ByteSize;
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 use crate::device::{DeviceChoice, Precision};
 use crate::job::OnConflict;
@@ -17,7 +17,11 @@ use crate::settings::{Patch, Preset};
 /// invented details fade and shared structure stays.
 #[derive(Debug, Parser)]
 #[command(name = "minkds", version, max_term_width = 100)]
+#[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
 pub struct Args {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
     /// Pictures to enlarge: PNG, JPEG, WebP, TIFF or BMP
     pub inputs: Vec<PathBuf>,
 
@@ -44,10 +48,15 @@ pub struct Args {
     pub model: Option<String>,
 
     /// What computes: auto, cpu, gpu[:N] or cuda[:N]
+    ///
+    /// auto takes what `minkds doctor` recommended, else the first graphics card that computes rightly,
+    /// else the processor. `minkds devices` lists the numbers. Each card is examined once.
     #[arg(long, default_value = "auto", value_parser = DeviceChoice::from_str)]
     pub device: DeviceChoice,
 
     /// The precision of the networks
+    ///
+    /// auto is f16 where the card has it, computes rightly in it, and is not slower.
     #[arg(long, value_enum, default_value_t)]
     pub precision: Precision,
 
@@ -88,6 +97,38 @@ pub struct Args {
     /// Say nothing but errors
     #[arg(short, long)]
     pub quiet: bool,
+}
+
+/// What else the program does.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List the devices that can compute
+    Devices,
+    /// Examine and time every device, recommend one, and save a report
+    ///
+    /// Each device computes the bundled network and this program's operations in each precision it has;
+    /// the results are compared with the processor's. What comes out is remembered for --device auto.
+    Doctor(Doctor),
+}
+
+/// The doctor's words.
+#[derive(Debug, clap::Args)]
+pub struct Doctor {
+    /// Where the report goes, to be attached to a bug; the user's cache folder if left out
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+
+    /// Examine software adapters too, which takes a while
+    #[arg(long)]
+    pub software: bool,
+
+    /// Examine one device, and print the verdict: what the program asks of a copy of itself
+    #[arg(long, hide = true, value_parser = DeviceChoice::from_str)]
+    pub examine: Option<DeviceChoice>,
+
+    /// The precision for --examine
+    #[arg(long, hide = true, value_enum, default_value_t)]
+    pub precision: Precision,
 }
 
 fn memory_size(text: &str) -> Result<u64, String> {

@@ -1,20 +1,22 @@
 //! The command line: words in, a job run, progress and messages out, an exit code at the end.
 
 mod args;
+mod devices;
 mod progress;
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{CommandFactory, FromArgMatches};
 
-use self::args::Args;
+use self::args::{Args, Command};
 use self::progress::Screen;
 use crate::device;
 use crate::error::{Error, Result};
-use crate::job::{self, Job, Summary};
+use crate::job::{self, Engine, Job, Summary};
 use crate::model::{Model, ModelSource};
 use crate::pipeline::Cancel;
 use crate::settings::{Patch, Settings};
@@ -43,7 +45,11 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let screen = Screen::new(args.quiet);
-    let code = match enlarge(&args, &screen) {
+    let done = match &args.command {
+        Some(command) => run(command, &screen).map(|()| Summary::default()),
+        None => enlarge(&args, &screen),
+    };
+    let code = match done {
         Ok(summary) if summary.failed > 0 => SOME_FAILED,
         Ok(_) => ALL_DONE,
         Err(Error::Cancelled) => {
@@ -70,6 +76,21 @@ fn command() -> clap::Command {
     }
 }
 
+/// Everything but pictures.
+fn run(command: &Command, screen: &Screen) -> Result<()> {
+    let mut out = std::io::stdout();
+    let text = match command {
+        Command::Devices => devices::list(),
+        Command::Doctor(words) => match words.examine {
+            Some(choice) => devices::examine(choice, words.precision)?,
+            None => return devices::doctor(words, screen, &mut out),
+        },
+    };
+    // A closed pipe is nobody's loss.
+    let _ = out.write_all(text.as_bytes());
+    Ok(())
+}
+
 fn enlarge(args: &Args, screen: &Screen) -> Result<Summary> {
     if !args.no_gui {
         return Err(Error::Setting(
@@ -86,14 +107,15 @@ fn enlarge(args: &Args, screen: &Screen) -> Result<Summary> {
         None => ModelSource::Bundled,
     };
     device::use_threads(args.threads)?;
-    let device = device::open(args.device, args.precision)?;
 
     let cancel = Cancel::default();
     let computing = Arc::new(AtomicBool::new(false));
     stop_on_signal(&cancel, &computing);
-    let model = Model::load(&source, &device, &mut |file, done, total| {
+    let target = devices::open(args.device, args.precision, screen)?;
+    let mut engine = Engine::load(&source, &target, &mut |file, done, total| {
         screen.download(file, done, total);
     })?;
+    let model = engine.model();
     let keeps_colors = model.is_bundled() && args.latents.is_none();
     let settings = Settings::resolve(
         &model.recommended().settings,
@@ -111,7 +133,12 @@ fn enlarge(args: &Args, screen: &Screen) -> Result<Summary> {
     };
     computing.store(true, Ordering::SeqCst);
     let mut bar = screen.bar(job.tasks.len());
-    let summary = job.run(&model, &settings, &mut |event| bar.show(event), &cancel);
+    let summary = job.run(
+        &mut engine,
+        &settings,
+        &mut |event| bar.show(event),
+        &cancel,
+    );
     bar.clear();
     summary
 }

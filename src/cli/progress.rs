@@ -32,6 +32,13 @@ impl Screen {
         say(&format!("minkds: {text}"));
     }
 
+    /// Something that takes a while, and why.
+    pub fn note(&self, text: &str) {
+        if !self.quiet {
+            say(&format!("minkds: {text}"));
+        }
+    }
+
     /// How far a download is.
     pub fn download(&self, file: &str, done: u64, total: u64) {
         self.downloads.set_length(total);

@@ -1,15 +1,15 @@
 //! A list of pictures in, a list of bigger pictures out: what the command line and the window ask for.
 
+mod engine;
 mod outputs;
 
 use std::path::{Path, PathBuf};
 
+pub use engine::Engine;
 pub use outputs::{OnConflict, Task, plan};
 
-use self::outputs::{
-    folder_of, is_same, refuse_missing_folder, refuse_no_file, refuse_over_inputs, with_suffix,
-};
-use crate::device;
+pub(crate) use self::outputs::refuse_missing_folder;
+use self::outputs::{folder_of, is_same, refuse_no_file, refuse_over_inputs, with_suffix};
 use crate::error::{Error, Result};
 use crate::image_io::resize::bicubic_x4;
 use crate::image_io::{self, Existing, ImageError, Picture, WriteError, bleed_under_alpha};
@@ -112,19 +112,19 @@ impl Job {
     /// [`Error::Cancelled`], or what [`Job::check`] says.
     pub fn run(
         &self,
-        model: &Model,
+        engine: &mut Engine,
         settings: &Settings,
         events: &mut dyn FnMut(JobEvent),
         cancel: &Cancel,
     ) -> Result<Summary> {
-        self.check(model, settings)?;
+        self.check(engine.model(), settings)?;
         let mut summary = Summary::default();
         for (index, task) in self.tasks.iter().enumerate() {
             if cancel.is_cancelled() {
                 return Err(Error::Cancelled);
             }
             events(JobEvent::Started { index, task });
-            match self.enlarge(model, settings, task, events, cancel) {
+            match self.enlarge(engine, settings, task, events, cancel) {
                 Ok(End::Written(written)) => {
                     summary.done += 1;
                     let written = &written;
@@ -149,7 +149,7 @@ impl Job {
     /// One picture.
     fn enlarge(
         &self,
-        model: &Model,
+        engine: &mut Engine,
         settings: &Settings,
         task: &Task,
         events: &mut dyn FnMut(JobEvent),
@@ -165,7 +165,7 @@ impl Job {
             .check_size(picture.width * SCALE, picture.height * SCALE)?;
         bleed_under_alpha(&mut picture);
 
-        let (start, particles) = self.start(model, settings, &picture)?;
+        let (start, particles) = self.start(engine.model(), settings, &picture)?;
         let targets = targets(task, settings, particles);
         let existing = targets.iter().find(|path| path.symlink_metadata().is_ok());
         match (existing, task.on_conflict) {
@@ -187,19 +187,22 @@ impl Job {
             }
         }
 
+        let (width, height) = (picture.width, picture.height);
         let request = Request {
             input: Rgb {
-                width: picture.width,
-                height: picture.height,
+                width,
+                height,
                 values: picture.rgb,
             },
             start,
-            memory: device::memory_budget(self.memory_limit),
+            memory: u64::MAX,
+            batch: None,
+            keep_latents: self.save_latents.is_some(),
             check: self.check && self.latents.is_none(),
             previews: false,
         };
         let mut pass_on = |event| events(JobEvent::Run(event));
-        let outcome = pipeline::run(model, settings, &request, &mut pass_on, cancel)?;
+        let outcome = engine.run(settings, request, self.memory_limit, &mut pass_on, cancel)?;
 
         let folder = folder_of(&task.output);
         if !folder.exists() {
@@ -208,7 +211,7 @@ impl Job {
         }
         let alpha = picture
             .alpha
-            .map(|alpha| bicubic_x4(&alpha, request.input.width, request.input.height, 1));
+            .map(|alpha| bicubic_x4(&alpha, width, height, 1));
         let pictures = outcome.pictures.into_iter().map(|result| Picture {
             width: result.width,
             height: result.height,
@@ -231,9 +234,9 @@ impl Job {
                     events(JobEvent::Run(Event::Warning(warning)));
                 }
             }
-            match &self.save_latents {
-                Some(path) => outcome.latents.write(path, &outcome.choice),
-                None => Ok(()),
+            match (&self.save_latents, &outcome.latents) {
+                (Some(path), Some(latents)) => latents.write(path, &outcome.choice),
+                _ => Ok(()),
             }
         };
         if let Err(error) = write_all() {

@@ -4,6 +4,7 @@
 pub mod cpu;
 mod select;
 mod steer;
+pub mod tensor_ops;
 
 pub use select::{Choice, choose};
 pub use steer::steer;

@@ -18,6 +18,8 @@ pub struct Cost {
     pub flops: f64,
     /// Most bytes of activations alive at a time.
     pub peak_bytes: f64,
+    /// Bytes of the largest tensor.
+    pub largest_bytes: f64,
 }
 
 impl Cost {
@@ -30,18 +32,24 @@ impl Cost {
             i * o
         };
         self.flops += 2.0 * pixels * (9.0 * i * o + 9.0 * o * o + shortcut);
+        self.tensor(pixels * i.max(o));
         // The input, its normalised copy and the first result; then the input and three results.
         self.hold(held + pixels * (i + o + i.max(2.0 * o)));
     }
 
     fn attention(&mut self, channels: usize, pixels: f64, held: f64) {
         let c = channels as f64;
+        self.tensor(c * pixels);
         self.flops += 2.0 * pixels * (4.0 * c * c) + 4.0 * pixels * pixels * c;
         self.hold(held + 6.0 * c * pixels + (ATTENTION_WORKSPACE / F32).min(3.0 * pixels * pixels));
     }
 
     fn conv3(&mut self, channels_in: usize, channels_out: usize, pixels: f64) {
         self.flops += 2.0 * pixels * 9.0 * (channels_in * channels_out) as f64;
+    }
+
+    fn tensor(&mut self, values: f64) {
+        self.largest_bytes = self.largest_bytes.max(values * F32);
     }
 
     fn hold(&mut self, values: f64) {
@@ -95,6 +103,7 @@ pub fn unet(config: &UNetConfig, height: usize, width: usize) -> Cost {
         }
         if level > 0 {
             cost.conv3(widths[level], widths[level], pixels(level - 1));
+            cost.tensor(widths[level] as f64 * pixels(level - 1));
             cost.hold(held(&states) + 2.0 * widths[level] as f64 * pixels(level - 1));
         }
     }
@@ -124,6 +133,7 @@ pub fn decoder(config: &AutoencoderConfig, height: usize, width: usize) -> Cost 
         }
         if level > 0 {
             cost.conv3(widths[level], widths[level], pixels(level - 1));
+            cost.tensor(widths[level] as f64 * pixels(level - 1));
             cost.hold(2.25 * widths[level] as f64 * pixels(level - 1));
         }
     }

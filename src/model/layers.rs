@@ -51,13 +51,15 @@ impl Conv2d {
         geometry: ops::Conv2d,
     ) -> Self {
         Conv2d {
-            weight: scope.tensor("weight", [channels_out, channels_in, kernel, kernel]),
+            weight: scope
+                .tensor("weight", [channels_out, channels_in, kernel, kernel])
+                .cast(scope.floats()),
             bias: scope.tensor("bias", [channels_out]),
             geometry,
         }
     }
 
-    /// `[N, I, H, W]` to `[N, O, H', W']`.
+    /// `[N, I, H, W]` to `[N, O, H', W']`, both of what this convolution holds.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         ops::conv2d(x, self.weight.clone(), self.bias.clone(), self.geometry)
     }

@@ -25,6 +25,7 @@ pub use unet::UNet2DModel;
 pub use weights::{Scope, Weights};
 
 use self::source::Files;
+use crate::device::Target;
 use crate::error::{Error, Result};
 use crate::scheduler::SchedulerConfig;
 use crate::settings::{Patch, Settings};
@@ -64,12 +65,14 @@ pub struct Model {
     unet: UNet2DModel,
     vqvae: Autoencoder,
     preview: OnceLock<PreviewMap>,
-    device: Device,
+    target: Target,
 }
 
 impl Model {
-    /// Loads configs and weights; `progress` hears about downloads.
-    pub fn load(source: &ModelSource, device: &Device, progress: DownloadProgress) -> Result<Self> {
+    /// Loads configs and weights to `target`; `progress` hears about downloads.
+    ///
+    /// In f16 it is the UNet's convolutions that hold it. The decoder's values leave its range.
+    pub fn load(source: &ModelSource, target: &Target, progress: DownloadProgress) -> Result<Self> {
         let files = match source {
             ModelSource::Bundled => Files::Embedded,
             ModelSource::Folder(folder) => Files::Folder(folder.clone()),
@@ -129,7 +132,8 @@ impl Model {
                 .map_err(|what| Error::model(files.path("minkds.json"), what))?;
         }
 
-        let weights = files.weights("unet", device)?;
+        let device = target.device();
+        let weights = files.weights("unet", device)?.holding(target.floats());
         let unet = UNet2DModel::load(&weights.root(), unet);
         weights.finish()?;
         let weights = files.weights("vqvae", device)?;
@@ -149,7 +153,7 @@ impl Model {
             unet,
             vqvae,
             preview: OnceLock::new(),
-            device: device.clone(),
+            target: target.clone(),
         })
     }
 
@@ -192,8 +196,13 @@ impl Model {
     }
 
     /// Where it was loaded.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// burn's handle of the device.
     pub fn device(&self) -> &Device {
-        &self.device
+        self.target.device()
     }
 
     /// What one network evaluation says: `latents` `[N, C, H, W]` beside `low_res` `[1, 3, H, W]`
@@ -214,7 +223,7 @@ impl Model {
         if let Some(map) = self.preview.get() {
             return Ok(preview::apply(map, x0));
         }
-        let map = preview::fit(&self.vqvae, &self.device)?;
+        let map = preview::fit(&self.vqvae, self.device())?;
         Ok(preview::apply(self.preview.get_or_init(|| map), x0))
     }
 }

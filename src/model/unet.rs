@@ -1,6 +1,6 @@
 //! `UNet2DModel`: predicts noise (or v, or x0) from noisy latents beside the low-resolution picture.
 
-use burn::tensor::{Device, Tensor, TensorData, activation::silu};
+use burn::tensor::{Device, FloatDType, Tensor, TensorData, activation::silu};
 
 use super::blocks::{
     BlockStyle, DownBlock2D, DownShape, Downsample, MidAttention, UNetMidBlock2D, UpBlock2D,
@@ -14,6 +14,8 @@ use super::weights::Scope;
 pub struct UNet2DModel {
     config: UNetConfig,
     conv_in: Conv2d,
+    /// What the way from conv_in to conv_out holds.
+    floats: FloatDType,
     time_embedding: (Linear, Linear),
     down_blocks: Vec<DownBlock2D>,
     mid_block: UNetMidBlock2D,
@@ -82,6 +84,7 @@ impl UNet2DModel {
             .collect();
         UNet2DModel {
             conv_in: Conv2d::same3(&scope.child("conv_in"), config.in_channels, widths[0]),
+            floats: scope.floats(),
             time_embedding: (
                 Linear::load(
                     &scope.child("time_embedding.linear_1"),
@@ -151,7 +154,7 @@ impl UNet2DModel {
         // Every residual block wants the activated embedding.
         let temb = silu(embedding);
 
-        let mut x = self.conv_in.forward(sample);
+        let mut x = self.conv_in.forward(sample.cast(self.floats));
         trace("conv_in".into(), &x);
         let mut states = vec![x.clone()];
         for (i, block) in self.down_blocks.iter().enumerate() {
@@ -164,7 +167,9 @@ impl UNet2DModel {
             x = block.forward(x, Some(&temb), || states.pop());
             trace(format!("up_blocks.{i}"), &x);
         }
-        self.conv_out.forward(self.conv_norm_out.forward_silu(x))
+        self.conv_out
+            .forward(self.conv_norm_out.forward_silu(x))
+            .cast(FloatDType::F32)
     }
 
     /// The time embedding, `[1, T]`: one for the whole batch, so that batches change nothing.

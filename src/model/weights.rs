@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, FloatDType, Tensor, TensorData};
 use half::{bf16, f16};
 use pytorch_reader::{DType, PickleValue, PytorchReader};
 use safetensors::Dtype;
@@ -26,6 +26,7 @@ const MAX_HEADER: u64 = 100_000_000;
 pub struct Weights {
     path: PathBuf,
     device: Device,
+    floats: FloatDType,
     entries: RefCell<HashMap<String, Entry>>,
     source: RefCell<Source>,
     problems: RefCell<Vec<String>>,
@@ -173,10 +174,17 @@ impl Weights {
         Weights {
             path: path.to_path_buf(),
             device: device.clone(),
+            floats: FloatDType::F32,
             entries: RefCell::new(entries),
             source: RefCell::new(source),
             problems: RefCell::default(),
         }
+    }
+
+    /// The same, with convolutions that hold `floats`; everything else stays f32.
+    pub fn holding(mut self, floats: FloatDType) -> Self {
+        self.floats = floats;
+        self
     }
 
     /// Where layers take their tensors from.
@@ -309,6 +317,11 @@ impl Scope<'_> {
     /// The tensor `name` here, of exactly `shape`.
     pub fn tensor<const D: usize>(&self, name: &str, shape: [usize; D]) -> Tensor<D> {
         self.weights.take(&[self.full(name)], shape, None)
+    }
+
+    /// What convolutions hold.
+    pub fn floats(&self) -> FloatDType {
+        self.weights.floats
     }
 
     /// A `[out, in]` matrix under any of `names`; `[out, in, 1, 1]` is the same to old checkpoints.

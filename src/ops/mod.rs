@@ -1,11 +1,13 @@
 //! Own operations on tensors, one trait over burn's devices: models and pipeline call a function
 //! and never know which device runs it.
 //!
-//! `flex` holds the CPU side. What burn does well enough (matrix products, sums, concatenation) is
-//! taken from burn.
+//! `flex` holds the CPU side, `cube` the graphics cards, `tensor` the same from burn's own operations.
+//! What burn does well enough (matrix products, sums, concatenation) is taken from burn.
 
 mod attention;
+pub mod cube;
 mod flex;
+pub mod tensor;
 
 use burn::backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor};
 use burn::tensor::Tensor;
@@ -36,8 +38,15 @@ pub struct Conv2d {
     pub pad_end: usize,
 }
 
+impl Conv2d {
+    /// The result's rows or columns.
+    pub(crate) fn extent(&self, size: usize, kernel: usize) -> usize {
+        (size + self.pad_start + self.pad_end).saturating_sub(kernel) / self.stride + 1
+    }
+}
+
 /// The operations that each kind of device implements.
-#[backend_extension(Flex)]
+#[backend_extension(Cube, Flex)]
 pub trait Ops: Backend {
     /// See [`mean_shift`](self::mean_shift).
     fn mean_shift(x: FloatTensor<Self>, params: MeanShift) -> FloatTensor<Self>;
@@ -81,7 +90,7 @@ pub fn group_norm(
 }
 
 /// `torch.nn.Conv2d` without dilation or groups. `x` is `[N, I, H, W]`, `weight` `[O, I, K, K]`,
-/// `bias` `[O]`.
+/// `bias` `[O]`; where `x` and `weight` are f16, so is the result.
 pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>, params: Conv2d) -> Tensor<4> {
     Tensor::from_dispatch(<Dispatch as Ops>::conv2d_bias(
         x.into_dispatch(),

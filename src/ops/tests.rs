@@ -183,3 +183,50 @@ fn upsampling_repeats_pixels() {
         .reshape([2, 3, 8, 10]);
     assert_close(upsample_nearest_2x(x), want, 0.0, "upsample");
 }
+
+#[test]
+fn the_formulations_in_tensor_operations_equal_the_kernels() {
+    let device = Device::flex();
+    let tensor = |shape: [usize; 4], salt| Tensor::<4>::from_data(random(&shape, salt), &device);
+    let vector = |n: usize, salt| Tensor::<1>::from_data(random(&[n], salt), &device);
+    for (stride, pad_start, pad_end) in [(1, 1, 1), (2, 1, 1), (2, 0, 1)] {
+        let params = Conv2d {
+            stride,
+            pad_start,
+            pad_end,
+        };
+        let part = || {
+            (
+                tensor([2, 5, 10, 6], 1),
+                tensor([4, 5, 3, 3], 2),
+                vector(4, 3),
+            )
+        };
+        let ((x, w, b), (x2, w2, b2)) = (part(), part());
+        assert_close(
+            tensor::conv2d(x, w, b, params),
+            conv2d(x2, w2, b2, params),
+            1e-4,
+            "conv2d",
+        );
+    }
+    for silu in [false, true] {
+        let params = GroupNorm {
+            groups: 4,
+            eps: 1e-5,
+            silu,
+        };
+        let part = || (tensor([2, 8, 5, 7], 1), vector(8, 2), vector(8, 3));
+        let ((x, w, b), (x2, w2, b2)) = (part(), part());
+        let want = group_norm(x2, w2, b2, params);
+        assert_close(
+            tensor::group_norm(x, w, b, params),
+            want,
+            1e-5,
+            "group_norm",
+        );
+    }
+    let x = tensor([2, 3, 4, 5], 1);
+    let want = upsample_nearest_2x(x.clone());
+    assert_close(tensor::upsample_nearest_2x(x), want, 0.0, "upsample");
+}

@@ -102,7 +102,7 @@ impl Latents {
     pub fn write(&self, path: &Path, choice: &Choice) -> Result<()> {
         let selected = match choice {
             Choice::Particle(i) => i.to_string(),
-            Choice::Mean(_) | Choice::All => "-1".to_string(),
+            Choice::Mean | Choice::All => "-1".to_string(),
         };
         let bytes: Vec<u8> = self.values.iter().flat_map(|v| v.to_le_bytes()).collect();
         let view = TensorView::new(Dtype::F32, self.shape.to_vec(), &bytes)

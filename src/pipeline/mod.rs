@@ -7,8 +7,6 @@ mod events;
 mod latents;
 mod plan;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use burn::tensor::{Tensor, TensorData};
 
 pub use canvas::Canvas;
@@ -16,7 +14,7 @@ pub use events::{Cancel, Event, Rgb};
 pub use latents::Latents;
 pub use plan::Plan;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, caught};
 use crate::kds::{self, Choice, MeanShift};
 use crate::model::{Model, SCALE};
 use crate::noise;
@@ -32,6 +30,10 @@ pub struct Request {
     pub start: Option<Latents>,
     /// Bytes that the run may take beyond the loaded model.
     pub memory: u64,
+    /// Most particles per network evaluation, if the memory's plan is not to be trusted.
+    pub batch: Option<usize>,
+    /// Whether the final latents are wanted.
+    pub keep_latents: bool,
     /// Whether the result must resemble the input.
     pub check: bool,
     /// Whether steps come with a preview.
@@ -41,8 +43,8 @@ pub struct Request {
 /// What became of it.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// The final latents of all particles.
-    pub latents: Latents,
+    /// The final latents of all particles, where they were wanted.
+    pub latents: Option<Latents>,
     /// What was decoded.
     pub choice: Choice,
     /// The results, four times the input's size: one, or one per particle.
@@ -71,7 +73,7 @@ pub fn scheduler(model: &Model, settings: &Settings) -> Result<Scheduler> {
 ///
 /// # Errors
 /// [`Error::Setting`], [`Error::Memory`] before anything is computed; [`Error::Cancelled`];
-/// [`Error::Compute`] if the device fails; [`Error::BadPicture`] if the result is implausible.
+/// [`Error::Compute`] or [`Error::DeviceLost`] if the device fails; [`Error::BadPicture`] if the result is implausible.
 pub fn run(
     model: &Model,
     settings: &Settings,
@@ -79,18 +81,7 @@ pub fn run(
     events: &mut dyn FnMut(Event),
     cancel: &Cancel,
 ) -> Result<Outcome> {
-    // burn panics where a device fails.
-    catch_unwind(AssertUnwindSafe(|| {
-        Run::new(model, settings, request, events, cancel)?.finish()
-    }))
-    .unwrap_or_else(|panic| {
-        let text = panic
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or_else(|| panic.downcast_ref::<&str>().copied())
-            .unwrap_or("no reason given");
-        Err(Error::Compute(text.to_string()))
-    })
+    caught(|| Run::new(model, settings, request, events, cancel)?.finish())
 }
 
 struct Run<'a> {
@@ -126,7 +117,14 @@ impl<'a> Run<'a> {
         } else {
             1
         };
-        let plan = Plan::new(model, &canvas, particles, decodes, request.memory)?;
+        let plan = Plan::new(
+            model,
+            &canvas,
+            particles,
+            decodes,
+            request.memory,
+            request.batch,
+        )?;
         let evaluations = (settings.steps as usize * particles) as f64;
         Ok(Run {
             work: evaluations * plan.evaluation + decodes as f64 * plan.decode,
@@ -145,9 +143,16 @@ impl<'a> Run<'a> {
 
     fn finish(mut self) -> Result<Outcome> {
         let latents = self.sample()?;
-        check::latents(&latents.values).map_err(bad_picture)?;
-        let choice = kds::choose(self.settings.select, &latents.values, self.particles);
-        let pictures = self.decode(&latents, &choice)?;
+        let choice = kds::choose(self.settings.select, &latents)?;
+        let pictures = self.decode(choice.of(&latents))?;
+        let latents = if self.request.keep_latents {
+            Some(Latents {
+                shape: latents.dims(),
+                values: read(latents)?,
+            })
+        } else {
+            None
+        };
         Ok(Outcome {
             latents,
             choice,
@@ -162,7 +167,7 @@ impl<'a> Run<'a> {
     }
 
     /// The sampling loop: the final latents.
-    fn sample(&mut self) -> Result<Latents> {
+    fn sample(&mut self) -> Result<Tensor<4>> {
         let steps = self.scheduler.timesteps().len();
         (self.events)(Event::Started {
             steps,
@@ -202,11 +207,7 @@ impl<'a> Run<'a> {
                 preview,
             });
         }
-        let [c, h, w] = self.shape();
-        Ok(Latents {
-            shape: [self.particles, c, h, w],
-            values: read(sample)?,
-        })
+        Ok(sample)
     }
 
     /// The network's word on all particles, a batch at a time.
@@ -221,25 +222,27 @@ impl<'a> Run<'a> {
             self.cancel.check()?;
             let count = self.plan.batch.min(self.particles - start);
             let batch = sample.clone().narrow(0, start, count);
-            outputs.push(self.model.predict(batch, low_res, timestep));
+            let output = self.model.predict(batch, low_res, timestep);
+            // Cards work on later: waiting for each evaluation lets a run stop where it was told to,
+            // and what fails fails here.
+            if !self.model.target().is_cpu() {
+                read(output.clone().slice([0..1, 0..1, 0..1, 0..1]))?;
+            }
+            outputs.push(output);
             self.progress(count as f64 * self.plan.evaluation);
         }
         Ok(Tensor::cat(outputs, 0))
     }
 
-    /// Decodes what was chosen, fixes the colours and checks the result.
-    fn decode(&mut self, latents: &Latents, choice: &Choice) -> Result<Vec<Rgb>> {
-        let [c, h, w] = self.shape();
-        let particle = |i: usize| latents.values[i * c * h * w..][..c * h * w].to_vec();
-        let chosen = match choice {
-            Choice::Particle(i) => vec![particle(*i)],
-            Choice::Mean(mean) => vec![mean.clone()],
-            Choice::All => (0..self.particles).map(particle).collect(),
-        };
+    /// Decodes `chosen` `[K, C, H, W]`, fixes the colours and checks the results.
+    fn decode(&mut self, chosen: Tensor<4>) -> Result<Vec<Rgb>> {
+        let [count, ..] = chosen.dims();
         let mut pictures = Vec::new();
-        for values in chosen {
+        for i in 0..count {
             self.cancel.check()?;
-            let z = self.tensor(values, [1, c, h, w]);
+            let z = chosen.clone().narrow(0, i, 1);
+            // A codebook would turn what is no number into a picture.
+            check::latents(&read(z.clone())?).map_err(bad_picture)?;
             let planes = read(self.model.vqvae().decode(z))?;
             if !planes.iter().all(|v| v.is_finite()) {
                 return Err(bad_picture(
@@ -284,9 +287,7 @@ impl<'a> Run<'a> {
 }
 
 fn read(tensor: Tensor<4>) -> Result<Vec<f32>> {
-    tensor
-        .try_into_vec_as::<f32>()
-        .map_err(|e| Error::Compute(e.to_string()))
+    tensor.try_into_vec_as::<f32>().map_err(Error::reading)
 }
 
 fn bad_picture(why: String) -> Error {

@@ -6,9 +6,6 @@ use super::Canvas;
 use crate::error::{Error, Result};
 use crate::model::{Model, SCALE, cost};
 
-/// Latent cells per network evaluation that keep a processor's cores busy; smaller pictures share
-/// an evaluation, larger ones have it to themselves (and can then be cancelled sooner).
-const BUSY_CELLS: usize = 64 * 64;
 /// Copies of all latents that a step holds: sample, prediction, noise, shift, history.
 const LATENT_COPIES: f64 = 8.0;
 /// Copies of the finished picture: planes, interleaved, and those of the colour fix and the check.
@@ -28,14 +25,17 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Fits `particles` on `canvas` into `budget` bytes; an error if even one at a time is too much.
+    /// Fits `particles` on `canvas`, at most `most` at a time, into `budget` bytes and into what the
+    /// model's device takes as one tensor; an error if even one at a time is too much.
     pub fn new(
         model: &Model,
         canvas: &Canvas,
         particles: usize,
         decodes: usize,
         budget: u64,
+        most: Option<usize>,
     ) -> Result<Self> {
+        let limits = model.target().limits();
         let [height, width] = canvas.padded;
         let unet = cost::unet(model.unet().config(), height, width);
         let decoder = cost::decoder(model.vqvae().config(), height, width);
@@ -51,9 +51,25 @@ impl Plan {
             let work = sampling.max(decoder.peak_bytes).max(finishing);
             latents + work + decodes as f64 * picture
         };
-        let budget = budget as f64;
+        let largest = |batch: usize| {
+            let all_latents = latents / LATENT_COPIES;
+            let batch = unet.largest_bytes * batch as f64;
+            batch.max(decoder.largest_bytes).max(all_latents)
+        };
+        let (budget, most_bytes) = (budget as f64, limits.largest as f64);
+        let size = |bytes: f64| ByteSize::b(bytes as u64).display().iec().to_string();
+        if largest(1) > most_bytes {
+            return Err(Error::Memory(format!(
+                "a picture of {} × {} pixels with {particles} particles needs tensors of {}, and {} \
+                 takes {} at most: use a smaller picture, fewer particles, or --device cpu",
+                canvas.picture[1],
+                canvas.picture[0],
+                size(largest(1)),
+                model.target().place().name(),
+                size(most_bytes)
+            )));
+        }
         if needed(1) > budget {
-            let size = |bytes: f64| ByteSize::b(bytes as u64).display().iec().to_string();
             return Err(Error::Memory(format!(
                 "a picture of {} × {} pixels with {particles} particles needs about {} of memory \
                  beside the loaded model, and {} is left: use a smaller picture, fewer particles, \
@@ -64,10 +80,10 @@ impl Plan {
                 size(budget)
             )));
         }
-        let busy = BUSY_CELLS.div_ceil(height * width).min(particles);
-        let batch = (1..=busy)
+        let busy = limits.busy_cells.div_ceil(height * width).min(particles);
+        let batch = (1..=busy.min(most.unwrap_or(busy)))
             .rev()
-            .find(|&batch| needed(batch) <= budget)
+            .find(|&batch| needed(batch) <= budget && largest(batch) <= most_bytes)
             .unwrap_or(1);
         Ok(Plan {
             batch,

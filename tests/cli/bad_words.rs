@@ -115,20 +115,6 @@ fn every_choice_takes_its_words_and_nothing_else() {
 }
 
 #[test]
-fn devices_and_precisions_to_come_are_refused_with_a_clear_word() {
-    let room = room();
-    for device in ["gpu", "gpu:0", "gpu:1", "cuda", "cuda:0"] {
-        let words = format!("TINY a.png -o b.png --device {device}");
-        room.refuses(&words, 2, &["graphics card", "--device cpu"]);
-    }
-    room.refuses(
-        "TINY a.png -o b.png --precision f16",
-        2,
-        &["f16", "graphics card"],
-    );
-}
-
-#[test]
 fn contradictions_are_refused() {
     let room = room();
     room.refuses(

@@ -33,6 +33,8 @@ impl Room {
     pub fn new() -> Self {
         let room = Room(TempDir::new().expect("a temporary folder"));
         fs::create_dir(room.path("")).unwrap();
+        // Whatever cards this machine has, these tests are about the processor.
+        room.remember(r#"{"adapter": null, "floats": "f32"}"#, "[]");
         room
     }
 
@@ -44,6 +46,26 @@ impl Room {
     /// The home of the cache for models by name.
     pub fn hub(&self) -> PathBuf {
         self.0.path().join("hub")
+    }
+
+    /// The user's cache folder.
+    pub fn cache(&self) -> PathBuf {
+        self.0.path().join("cache")
+    }
+
+    /// What the program remembers about devices.
+    pub fn devices(&self) -> PathBuf {
+        self.cache().join("minkds/devices.json")
+    }
+
+    /// Has the program remember `recommended` and `verdicts`, as JSON.
+    pub fn remember(&self, recommended: &str, verdicts: &str) {
+        let version = env!("CARGO_PKG_VERSION");
+        let text = format!(
+            r#"{{"format": 1, "version": "{version}", "compiler": "wgsl", "verdicts": {verdicts}, "recommended": {recommended}}}"#
+        );
+        fs::create_dir_all(self.devices().parent().unwrap()).unwrap();
+        fs::write(self.devices(), text).unwrap();
     }
 
     pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
@@ -124,6 +146,7 @@ impl Room {
         command
             .current_dir(self.path(""))
             .env("HF_HOME", self.hub())
+            .env("XDG_CACHE_HOME", self.cache())
             .env("HF_ENDPOINT", NOWHERE)
             .env_remove("HF_HUB_OFFLINE")
             .stdin(Stdio::null())

@@ -198,11 +198,11 @@ fn micro_batches_under_a_memory_limit_do_not_matter() {
 
     let model = Model::load(
         &ModelSource::Bundled,
-        &Default::default(),
+        &minkds::device::Target::cpu(),
         &mut |_, _, _| (),
     )
     .unwrap();
-    let plan = |budget| Plan::new(&model, &canvas(&model, 12, 12), 28, 1, budget);
+    let plan = |budget| Plan::new(&model, &canvas(&model, 12, 12), 28, 1, budget, None);
     assert_eq!(plan(u64::MAX).unwrap().batch, 28);
     let step = 1 << 20;
     let lowest = (1..).map(|i| i * step).find(|&budget| plan(budget).is_ok());

@@ -1,6 +1,6 @@
 //! `Attention` as the 2D blocks use it: self-attention over the pixels, with a residual.
 
-use burn::tensor::Tensor;
+use burn::tensor::{FloatDType, Tensor};
 
 use super::BlockStyle;
 use super::resnet::divided;
@@ -61,7 +61,7 @@ impl Attention {
             .collect()
     }
 
-    /// `[N, C, H, W]` to the same.
+    /// `[N, C, H, W]` to the same. Scores leave f16's range: all of it is f32 inside.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let [batch, channels, height, width] = x.dims();
         let (tokens, head_dim) = (height * width, channels / self.heads);
@@ -69,7 +69,10 @@ impl Attention {
             Some(norm) => norm.forward(x.clone()),
             None => x.clone(),
         };
-        let sequence: Tensor<3> = normal.reshape([batch, channels, tokens]).swap_dims(1, 2);
+        let sequence: Tensor<3> = normal
+            .cast(FloatDType::F32)
+            .reshape([batch, channels, tokens])
+            .swap_dims(1, 2);
         let heads = |linear: &Linear| -> Tensor<4> {
             linear
                 .forward(sequence.clone())
@@ -82,7 +85,8 @@ impl Attention {
             .to_out
             .forward(attended)
             .swap_dims(1, 2)
-            .reshape([batch, channels, height, width]);
+            .reshape([batch, channels, height, width])
+            .cast(x.dtype());
         divided(out + x, self.rescale_output_factor)
     }
 }

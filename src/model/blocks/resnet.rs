@@ -88,7 +88,7 @@ impl ResnetBlock2D {
             (Some(project), Some(temb)) => {
                 let temb = project.forward(temb.clone());
                 let [batch, width] = temb.dims();
-                Some(temb.reshape([batch, width, 1, 1]))
+                Some(temb.reshape([batch, width, 1, 1]).cast(hidden.dtype()))
             }
             _ => None,
         };

@@ -44,9 +44,7 @@ pub fn conv2d(
         channels_in, weight_in,
         "input and weight disagree on the channels"
     );
-    let padding = params.pad_start + params.pad_end;
-    let extent = |size: usize| (size + padding).saturating_sub(kernel) / params.stride + 1;
-    let (out_height, out_width) = (extent(height), extent(width));
+    let [out_height, out_width] = [height, width].map(|size| params.extent(size, kernel));
     let shape = [n, channels_out, out_height, out_width];
     let values = shape.iter().product();
     let mut out = Vec::<f32>::with_capacity(values);

@@ -69,18 +69,23 @@ impl Ops for Flex {
     fn upsample_nearest_2x(x: FlexTensor) -> FlexTensor {
         let x = x.to_contiguous();
         let [n, c, h, w] = dims4(&x);
-        let mut out = vec![0.0; n * c * h * w * 4];
-        out.par_chunks_mut(4 * w)
-            .zip(values(&x).par_chunks(w))
-            .for_each(|(two_rows, row)| {
-                let (first, second) = two_rows.split_at_mut(2 * w);
-                for (pair, &value) in first.chunks_exact_mut(2).zip(row) {
-                    pair.fill(value);
-                }
-                second.copy_from_slice(first);
-            });
-        tensor(out, &[n, c, 2 * h, 2 * w])
+        tensor(upsample_nearest_2x(values(&x), w), &[n, c, 2 * h, 2 * w])
     }
+}
+
+/// Doubles planes of `w` columns.
+fn upsample_nearest_2x(x: &[f32], w: usize) -> Vec<f32> {
+    let mut out = vec![0.0; 4 * x.len()];
+    out.par_chunks_mut(4 * w)
+        .zip(x.par_chunks(w))
+        .for_each(|(two_rows, row)| {
+            let (first, second) = two_rows.split_at_mut(2 * w);
+            for (pair, &value) in first.chunks_exact_mut(2).zip(row) {
+                pair.fill(value);
+            }
+            second.copy_from_slice(first);
+        });
+    out
 }
 
 fn dims4(x: &FlexTensor) -> [usize; 4] {

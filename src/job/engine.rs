@@ -1,0 +1,275 @@
+//! A model on a device, and what is tried when the device fails: smaller batches, a device opened
+//! anew, f32, and in the end the processor. A picture is given up only when that fails too.
+
+use burn::tensor::FloatDType;
+
+use crate::device::{Fault, Target};
+use crate::error::{Error, Result, caught};
+use crate::model::{DownloadProgress, Model, ModelSource};
+use crate::pipeline::{self, Cancel, Event, Outcome, Request};
+use crate::settings::Settings;
+
+/// A device that broke so often is not opened again.
+const MAX_BREAKS: usize = 3;
+/// Characters of a driver's words that a person is shown.
+const LONGEST: usize = 160;
+
+/// A loaded model that keeps going.
+pub struct Engine {
+    source: ModelSource,
+    model: Model,
+    /// The same model elsewhere, once it was needed.
+    spare: Option<Model>,
+    /// The device must be opened anew before it is used again.
+    broken: bool,
+    breaks: usize,
+}
+
+/// One way of making a picture.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Way {
+    on_cpu: bool,
+    floats: FloatDType,
+    /// Most particles at a time.
+    batch: Option<usize>,
+}
+
+/// What may go wrong on a card that may go right elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Failure {
+    /// The picture does not fit, which was known before.
+    TooLarge,
+    /// The device has not enough memory after all.
+    OutOfMemory,
+    /// The device is gone, or does what it should not.
+    Broken,
+    /// The result is no picture of the input.
+    Implausible,
+}
+
+/// The next way after `way`, on which `batch` particles at a time failed; `None` is the end.
+fn next(way: Way, batch: usize, failure: Failure) -> Option<Way> {
+    let cpu = Way {
+        on_cpu: true,
+        floats: FloatDType::F32,
+        batch: None,
+    };
+    if way.on_cpu {
+        return None;
+    }
+    Some(match failure {
+        Failure::Implausible if way.floats == FloatDType::F16 => Way {
+            floats: FloatDType::F32,
+            ..way
+        },
+        Failure::OutOfMemory | Failure::Broken if batch > 1 => Way {
+            batch: Some(batch / 2),
+            ..way
+        },
+        _ => cpu,
+    })
+}
+
+impl Engine {
+    /// Loads `source` to `target`; `progress` hears about downloads.
+    ///
+    /// # Errors
+    /// Those of [`Model::load`].
+    pub fn load(source: &ModelSource, target: &Target, progress: DownloadProgress) -> Result<Self> {
+        Ok(Engine {
+            source: source.clone(),
+            model: caught(|| Model::load(source, target, progress))?,
+            spare: None,
+            broken: false,
+            breaks: 0,
+        })
+    }
+
+    /// The model where it was asked for.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// [`pipeline::run`] with `request.memory` from the device and `limit`, the person's wish. What
+    /// fails on a graphics card is tried again in humbler ways, each announced by a warning.
+    ///
+    /// # Errors
+    /// Those of the last way.
+    pub fn run(
+        &mut self,
+        settings: &Settings,
+        mut request: Request,
+        limit: Option<u64>,
+        events: &mut dyn FnMut(Event),
+        cancel: &Cancel,
+    ) -> Result<Outcome> {
+        let mut way = Way {
+            on_cpu: self.model.target().is_cpu() || self.breaks >= MAX_BREAKS,
+            floats: self.model.target().floats(),
+            batch: None,
+        };
+        loop {
+            let model = match self.model_for(way) {
+                Ok(model) => model,
+                Err(error) if way.on_cpu => return Err(error),
+                // A card that cannot be opened again.
+                Err(error) => {
+                    events(Event::Warning(format!(
+                        "{error}; going on on the processor"
+                    )));
+                    way.on_cpu = true;
+                    continue;
+                }
+            };
+            let target = model.target().clone();
+            request.memory = target.memory_budget(limit);
+            request.batch = way.batch;
+            let mut batch = 1;
+            let mut pass_on = |event| {
+                if let Event::Started { batch: started, .. } = &event {
+                    batch = *started;
+                }
+                events(event);
+            };
+            let error = match pipeline::run(model, settings, &request, &mut pass_on, cancel) {
+                Ok(outcome) => return Ok(outcome),
+                Err(error) => error,
+            };
+            let fault = target.take_fault();
+            let failure = match &error {
+                Error::Memory(_) => Failure::TooLarge,
+                Error::BadPicture(_) => Failure::Implausible,
+                Error::Compute(what) if fault == Some(Fault::OutOfMemory) || is_memory(what) => {
+                    Failure::OutOfMemory
+                }
+                Error::Compute(_) | Error::DeviceLost(_) => Failure::Broken,
+                _ => return Err(error),
+            };
+            let Some(following) = next(way, batch, failure) else {
+                return Err(error);
+            };
+            match failure {
+                // Nothing that comes from this device can be trusted any more.
+                Failure::Broken => {
+                    self.spare = None;
+                    self.broken = true;
+                    self.breaks += 1;
+                }
+                // What the failed run held must not stand in the way of the next one.
+                _ => target.clean_up(),
+            }
+            let name = target.place().name();
+            events(Event::Warning(announce(
+                &name, &error, failure, fault, following,
+            )));
+            way = following;
+        }
+    }
+
+    /// The model for `way`, loaded if it is not.
+    fn model_for(&mut self, way: Way) -> Result<&Model> {
+        let own = self.model.target();
+        if !way.on_cpu && self.broken {
+            let target = Target::open(own.place(), own.floats())?;
+            self.model = self.load_again(&target)?;
+            self.broken = false;
+        }
+        let own = self.model.target();
+        let wanted =
+            |target: &Target| target.is_cpu() == way.on_cpu && target.floats() == way.floats;
+        if wanted(own) {
+            return Ok(&self.model);
+        }
+        if !self
+            .spare
+            .as_ref()
+            .is_some_and(|spare| wanted(spare.target()))
+        {
+            let target = if way.on_cpu {
+                Target::cpu()
+            } else {
+                own.with_floats(way.floats)
+            };
+            self.spare = None;
+            self.spare = Some(self.load_again(&target)?);
+        }
+        Ok(self.spare.as_ref().unwrap_or(&self.model))
+    }
+
+    fn load_again(&self, target: &Target) -> Result<Model> {
+        caught(|| Model::load(&self.source, target, &mut |_, _, _| ()))
+    }
+}
+
+/// Whether burn's words, where wgpu's own error is not to be had, tell of memory.
+fn is_memory(what: &str) -> bool {
+    let what = what.to_lowercase();
+    ["out of memory", "outofmemory", "buffertoobig"]
+        .iter()
+        .any(|word| what.contains(word))
+}
+
+/// What the person is told about a new way.
+fn announce(name: &str, error: &Error, failure: Failure, fault: Option<Fault>, way: Way) -> String {
+    let what = match (failure, fault) {
+        (Failure::TooLarge, _) => format!("too large for {name}"),
+        (Failure::Implausible, _) => format!("{name} made no picture of the input"),
+        (Failure::OutOfMemory, _) => format!("{name} ran out of memory"),
+        (Failure::Broken, Some(Fault::Other(what))) => format!("{name} failed ({})", brief(&what)),
+        (Failure::Broken, _) => format!("{name} failed ({})", brief(&error.to_string())),
+    };
+    match way {
+        Way { on_cpu: true, .. } => format!("{what}: making it on the processor"),
+        Way { batch: Some(n), .. } => format!("{what}: trying again with {n} at a time"),
+        _ => format!("{what}: trying again in f32"),
+    }
+}
+
+/// Drivers' words on one line of bearable length.
+fn brief(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{} …", &line[..end]),
+        None => line,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The ways taken when each of them fails.
+    fn ways(floats: FloatDType, batch: usize, failure: Failure) -> Vec<(bool, bool, usize)> {
+        let mut way = Way {
+            on_cpu: false,
+            floats,
+            batch: None,
+        };
+        let mut ways = Vec::new();
+        while let Some(following) = next(way, way.batch.unwrap_or(batch), failure) {
+            way = following;
+            ways.push((
+                way.on_cpu,
+                way.floats == FloatDType::F16,
+                way.batch.unwrap_or(0),
+            ));
+            assert!(ways.len() < 20, "it never ends");
+        }
+        ways
+    }
+
+    #[test]
+    fn every_failure_ends_on_the_processor_and_there() {
+        use FloatDType::{F16, F32};
+        let cpu = (true, false, 0);
+        assert_eq!(ways(F32, 8, Failure::TooLarge), [cpu]);
+        assert_eq!(ways(F32, 1, Failure::OutOfMemory), [cpu]);
+        assert_eq!(
+            ways(F16, 10, Failure::OutOfMemory),
+            [(false, true, 5), (false, true, 2), (false, true, 1), cpu]
+        );
+        assert_eq!(ways(F32, 3, Failure::Broken), [(false, false, 1), cpu]);
+        assert_eq!(ways(F16, 4, Failure::Implausible), [(false, false, 0), cpu]);
+        assert_eq!(ways(F32, 4, Failure::Implausible), [cpu]);
+    }
+}
