@@ -1,12 +1,15 @@
-"""How fast minkds is beside PyTorch on this machine's processor, and how much memory it takes.
+"""How fast minkds is beside PyTorch on this machine, and how much memory it takes.
 
     python -m venv venv && venv/bin/pip install -r tools/requirements.txt
     venv/bin/python tools/bench.py              # speed: networks and mean shift
     venv/bin/python tools/bench.py --memory     # peak memory of whole runs
+    venv/bin/python tools/bench.py --device gpu --precision f16 --batch 10 --whole
 
-Both programs use all cores and f32, take turns, and the best round of each counts, so that a machine which others use
-too wrongs neither. Two models are measured: the bundled one, and the published LDM super-resolution model's full-size
-configuration with random weights. Needs cargo; prints Markdown.
+On the processor both programs use all cores and f32; on a graphics card PyTorch runs compiled
+(`torch.compile`), in the precision that minkds is told. They take turns, and the best round of each counts, so that a
+machine which others use too wrongs neither. Two models are measured: the bundled one, and the published LDM
+super-resolution model's full-size configuration with random weights. `--whole` times 50 steps of 10 steered
+particles from 128 to 512 pixels. Needs cargo; prints Markdown.
 """
 
 import argparse
@@ -15,6 +18,7 @@ import platform
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -56,10 +60,10 @@ def ldm_sr(folder):
     return folder
 
 
-def build():
+def build(features):
     """Paths of the program and the benchmarks, by name."""
     targets = ["--bin", "minkds", "--bench", "networks", "--bench", "mean_shift"]
-    command = ["cargo", "build", "--release", "--message-format", "json", *targets]
+    command = ["cargo", "build", "--release", "--message-format", "json", "--features", features, *targets]
     lines = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
     artifacts = [message for message in map(json.loads, lines) if message.get("executable")]
     return {artifact["target"]["name"]: artifact["executable"] for artifact in artifacts}
@@ -73,6 +77,8 @@ def json_lines(*command):
 def seconds(work):
     start = time.perf_counter()
     work()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
     return time.perf_counter() - start
 
 
@@ -85,17 +91,24 @@ def table(head, rows):
 # Speed -----------------------------------------------------------------------------------------------------------
 
 
-def torch_networks(folder, side):
+def torch_networks(folder, side, args):
     """What `benches/networks.rs` measures, in PyTorch."""
-    load = {"torch_dtype": torch.float32, "low_cpu_mem_usage": False}
+    dtype = torch.float16 if args.precision == "f16" else torch.float32
+    load = {"torch_dtype": dtype, "low_cpu_mem_usage": False}
     config = json.loads((folder / "vqvae" / "config.json").read_text())
     vqvae = {"VQModel": VQModel, "AutoencoderKL": AutoencoderKL}[config["_class_name"]]
     vqvae = vqvae.from_pretrained(folder / "vqvae", **load)
     unet = UNet2DModel.from_pretrained(folder / "unet", **load)
-    latents, low_res = torch.randn(1, unet.config.out_channels, side, side), torch.randn(1, 3, side, side)
+    vqvae, unet = vqvae.to(args.torch_device), unet.to(args.torch_device)
+    decode = vqvae.decode
+    if args.torch_device != "cpu":
+        unet, decode = torch.compile(unet), torch.compile(decode)
+    random = {"device": args.torch_device, "dtype": dtype}
+    latents = torch.randn(args.batch, unet.config.out_channels, side, side, **random)
+    low_res = torch.randn(args.batch, 3, side, side, **random)
     return {
         "unet": lambda: unet(torch.cat([latents, low_res], 1), TIMESTEP),
-        "decode": lambda: vqvae.decode(latents),
+        "decode": lambda: decode(latents[:1]),
     }
 
 
@@ -125,22 +138,59 @@ def race(ours, theirs, rounds):
 
 
 @torch.inference_mode()
-def speed(programs, models, side, rounds):
+def speed(programs, models, args):
     rows = []
+    side, device = args.side, ["--device", args.device]
+    where = [*device, "--precision", args.precision, "--batch", args.batch]
     for name, folder in models.items():
-        command = programs["networks"], folder, "--size", f"{side}x{side}", "--rounds", 1
-        for line, ours, theirs in race(lambda: json_lines(*command), torch_networks(folder, side), rounds):
+        command = programs["networks"], folder, "--size", f"{side}x{side}", "--rounds", 1, *where
+        for line, ours, theirs in race(lambda: json_lines(*command), torch_networks(folder, side, args), args.rounds):
             flops = line["gflops"] * line["seconds"]
-            rates = [f"{s:.2f} s ({flops / s:.0f} GFLOP/s)" for s in (theirs, ours)]
-            rows.append([f"{name}: {line['what']}, {side} × {side}", *rates, f"{theirs / ours:.2f}"])
+            rates = [f"{1e3 * s:.1f} ms ({flops / s:.0f} GFLOP/s)" for s in (theirs, ours)]
+            batch = f"{line['batch']} × " if line["batch"] > 1 else ""
+            rows.append([f"{name}: {line['what']}, {batch}{side} × {side}", *rates, f"{theirs / ours:.2f}"])
     works = {}
-    for line in json_lines(programs["mean_shift"], "--rounds", 1):
-        x = torch.randn(line["shape"])
+    for line in json_lines(programs["mean_shift"], "--rounds", 1, *device):
+        x = torch.randn(line["shape"], device=args.torch_device)
         works[str(line["shape"])] = lambda x=x: torch_mean_shift(x)
-    for line, ours, theirs in race(lambda: json_lines(programs["mean_shift"]), works, rounds):
+    for line, ours, theirs in race(lambda: json_lines(programs["mean_shift"], *device), works, args.rounds):
         shape = " × ".join(map(str, line["shape"]))
-        rows.append([f"mean shift, {shape}", f"{1e3 * theirs:.1f} ms", f"{1e3 * ours:.1f} ms", f"{theirs / ours:.1f}"])
+        rows.append([f"mean shift, {shape}", f"{1e3 * theirs:.2f} ms", f"{1e3 * ours:.2f} ms", f"{theirs / ours:.1f}"])
     table(["", f"PyTorch {torch.__version__}", "minkds", "times as fast"], rows)
+
+
+PARTICLES, STEPS, SIDE = 10, 50, 128
+
+
+@torch.inference_mode()
+def whole(programs, models, args):
+    """One picture from start to end: minkds with starting and loading, PyTorch loaded and compiled."""
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        picture = Path(folder) / "noise.png"
+        Image.effect_noise((SIDE, SIDE), 60).convert("RGB").save(picture)
+        for name, model in models.items():
+            run = [programs["minkds"], "--no-gui", picture, "-o", Path(folder) / "out.png", "--no-check", "--quiet"]
+            run += ["--on-conflict", "overwrite", "--model", model, "--particles", PARTICLES, "--steps", STEPS]
+            run += ["--device", args.device, "--precision", args.precision, "--kernel", "gaussian", "--solver", "ddim"]
+            command = [*map(str, run)]
+            ours = min(seconds(lambda: subprocess.run(command, check=True)) for _ in range(args.rounds))
+            args.batch = PARTICLES
+            networks = torch_networks(model, SIDE, args)
+            channels = json.loads((model / "unet" / "config.json").read_text())["out_channels"]
+            x = torch.randn(PARTICLES, channels, SIDE, SIDE, device=args.torch_device)
+
+            def loop():
+                for _ in range(STEPS):
+                    networks["unet"]()
+                    torch_mean_shift(x)
+                networks["decode"]()
+
+            networks["unet"](), networks["decode"]()
+            theirs = min(seconds(loop) for _ in range(args.rounds))
+            what = f"{name}: {PARTICLES} particles, {STEPS} steps, {SIDE} → {4 * SIDE}"
+            rows.append([what, f"{theirs:.1f} s", f"{ours:.1f} s", f"{theirs / ours:.2f}"])
+    table(["whole run", f"PyTorch {torch.__version__}", "minkds", "times as fast"], rows)
 
 
 # Memory ----------------------------------------------------------------------------------------------------------
@@ -189,12 +239,19 @@ def machine():
         names = re.findall(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     except OSError:
         names = []
-    return f"{names[0] if names else platform.processor()}, {torch.get_num_threads()} threads, {platform.platform()}"
+    card = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+    cores = f"{names[0] if names else platform.processor()}, {torch.get_num_threads()} threads"
+    return f"{cores}{card}, {platform.platform()}"
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--memory", action="store_true", help="measure memory instead of speed")
+    parser.add_argument("--whole", action="store_true", help="time a whole run instead of its parts")
+    parser.add_argument("--device", default="cpu", help="minkds' device: cpu, gpu, gpu:N or cuda:N")
+    parser.add_argument("--precision", choices=["f32", "f16"], default="f32", help="both programs' precision")
+    parser.add_argument("--batch", type=int, default=1, help="pictures of one UNet evaluation")
+    parser.add_argument("--features", default="", help="cargo features to build with: vulkan, metal, cuda")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of each program")
     parser.add_argument("--side", type=int, default=128, help="height and width of the latents")
     cache = Path.home() / ".cache" / "minkds-bench"
@@ -204,14 +261,19 @@ def main():
 
     models = {"bundled": BUNDLED, "LDM-SR": ldm_sr(args.cache / "ldm-sr")}
     models = {name: folder for name, folder in models.items() if args.only in (None, name)}
-    programs = build()
+    args.torch_device = "cuda" if args.device != "cpu" and torch.cuda.is_available() else "cpu"
+    programs = build(args.features)
     rustc = subprocess.run(["rustc", "--version"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
     print(f"{machine()}\n\n{rustc}, Python {platform.python_version()}, diffusers {diffusers.__version__}")
+    features = f" with {args.features}" if args.features else ""
+    print(f"minkds on {args.device} in {args.precision}{features}, PyTorch on {args.torch_device}")
     if args.memory:
         cases = [(name, side) for name, side in [("LDM-SR", 128), ("bundled", 128), ("bundled", 512)] if name in models]
         memory(programs["minkds"], models, cases, args.cache)
+    elif args.whole:
+        whole(programs, models, args)
     else:
-        speed(programs, models, args.side, args.rounds)
+        speed(programs, models, args)
 
 
 if __name__ == "__main__":

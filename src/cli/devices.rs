@@ -73,7 +73,7 @@ pub fn open(choice: DeviceChoice, precision: Precision, screen: &Screen) -> Resu
             screen.note(&format!("{error}; going on on the processor"));
             Ok(Target::cpu())
         }
-        Err(error) => Err(error),
+        Err(error) => Err(Error::Device(format!("{error}; say --device cpu"))),
     }
 }
 
@@ -151,17 +151,7 @@ struct Report {
 
 /// The verdict on one device, as JSON: the answer of the copy that a program starts of itself.
 pub fn examine(choice: DeviceChoice, precision: Precision) -> Result<String> {
-    let place = match choice {
-        DeviceChoice::Gpu(Some(number)) => adapters()
-            .get(number)
-            .cloned()
-            .map(Box::new)
-            .map(Place::Gpu),
-        DeviceChoice::Cuda(number) => Some(Place::Cuda(number.unwrap_or(0))),
-        DeviceChoice::Cpu => Some(Place::Cpu),
-        _ => None,
-    };
-    let place = place.ok_or_else(|| Error::Device("there is no such device".into()))?;
+    let place = Place::named(choice)?;
     let floats = match precision {
         Precision::F16 => FloatDType::F16,
         _ => FloatDType::F32,

@@ -11,6 +11,8 @@ mod wgpu;
 
 use std::str::FromStr;
 
+#[cfg(test)]
+pub(crate) use adapter::tests::imagined;
 pub use adapter::{Adapter, AdapterId, Kind, adapters};
 pub use memory::{memory_budget, use_threads};
 pub use target::{Fault, Limits, Place, Target};

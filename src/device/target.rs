@@ -4,11 +4,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::tensor::wgpu::wgpu;
-use burn::tensor::{Device, FloatDType};
+use burn::tensor::{Device, FloatDType, Tensor};
 
-use super::adapter::{Adapter, Kind};
-use super::{cuda, memory};
-use crate::error::Result;
+use super::adapter::{Adapter, Kind, adapters};
+use super::{DeviceChoice, cuda, memory};
+use crate::error::{Error, Result};
 
 /// Latent cells per network evaluation that keep a processor busy …
 const CPU_CELLS: usize = 64 * 64;
@@ -29,6 +29,44 @@ pub enum Place {
 }
 
 impl Place {
+    /// What `choice` names among this machine's adapters. Whether it computes rightly is another matter.
+    ///
+    /// # Errors
+    /// [`Error::Device`] where it is not there, and for `Auto`, which names nothing.
+    pub fn named(choice: DeviceChoice) -> Result<Place> {
+        match choice {
+            DeviceChoice::Auto => Err(Error::Device("name a device: cpu, gpu:N or cuda:N".into())),
+            DeviceChoice::Cpu => Ok(Place::Cpu),
+            DeviceChoice::Gpu(number) => Self::card(number, adapters()),
+            DeviceChoice::Cuda(number) => Ok(Place::Cuda(number.unwrap_or(0))),
+        }
+    }
+
+    /// The card of this number, else the first that is no software.
+    pub(crate) fn card(number: Option<usize>, adapters: &[Adapter]) -> Result<Place> {
+        let found = match number {
+            Some(number) => adapters.get(number),
+            None => adapters.iter().find(|adapter| !adapter.is_software()),
+        };
+        if let Some(adapter) = found {
+            return Ok(Place::Gpu(Box::new(adapter.clone())));
+        }
+        Err(Error::Device(match (adapters, number) {
+            ([], _) => {
+                "no graphics card with Vulkan, Metal or DX12 was found; say --device cpu".into()
+            }
+            ([.., last], Some(number)) => format!(
+                "there is no gpu:{number}; `minkds devices` lists gpu:0 to gpu:{}",
+                last.number
+            ),
+            ([first, ..], None) => format!(
+                "no graphics card was found, only software that computes on the processor ({}). \
+                 --device cpu is faster; gpu:{} takes it all the same",
+                first.id.name, first.number
+            ),
+        }))
+    }
+
     /// What a person calls it.
     pub fn name(&self) -> String {
         match self {
@@ -185,6 +223,21 @@ impl Target {
     /// wgpu's own handle, on graphics cards.
     pub fn wgpu_device(&self) -> Option<&wgpu::Device> {
         self.handle.as_ref()
+    }
+
+    /// Waits until `x` is computed. A graphics card works on while the program goes on; what fails there
+    /// is known from here on.
+    ///
+    /// # Errors
+    /// [`Error::Compute`], [`Error::DeviceLost`].
+    pub fn finish(&self, x: &Tensor<4>) -> Result<()> {
+        if self.is_cpu() {
+            return Ok(());
+        }
+        let one = x.clone().slice([0..1, 0..1, 0..1, 0..1]);
+        one.try_into_vec_as::<f32>()
+            .map_err(Error::reading)
+            .map(drop)
     }
 
     /// Gives memory that nothing uses back to the device.

@@ -32,7 +32,6 @@ pub fn choose(
     recommended: Option<&Key>,
     verdict: &mut dyn FnMut(&Place, FloatDType) -> Verdict,
 ) -> Result<Chosen> {
-    let gpu = |adapter: &Adapter| Place::Gpu(Box::new(adapter.clone()));
     match choice {
         DeviceChoice::Cpu if precision == Precision::F16 => Err(Error::Device(
             "precision f16 needs a graphics card: leave --precision out or say f32".into(),
@@ -48,7 +47,9 @@ pub fn choose(
                 cards.sort_by_key(|adapter| Some(&adapter.id) != key.adapter.as_ref());
             }
             for adapter in cards {
-                if let Ok(chosen) = in_precision(gpu(adapter), precision, verdict) {
+                if let Ok(chosen) =
+                    in_precision(Place::Gpu(Box::new(adapter.clone())), precision, verdict)
+                {
                     return Ok(chosen);
                 }
             }
@@ -61,18 +62,9 @@ pub fn choose(
                 _ => Ok(cpu()),
             }
         }
-        DeviceChoice::Gpu(None) => match adapters.iter().find(|a| !a.is_software()) {
-            Some(adapter) => in_precision(gpu(adapter), precision, verdict),
-            None => Err(Error::Device(no_card(adapters))),
-        },
-        DeviceChoice::Gpu(Some(number)) => match adapters.get(number) {
-            Some(adapter) => in_precision(gpu(adapter), precision, verdict),
-            None if adapters.is_empty() => Err(Error::Device(no_card(adapters))),
-            None => Err(Error::Device(format!(
-                "there is no gpu:{number}; `minkds devices` lists gpu:0 to gpu:{}",
-                adapters.len() - 1
-            ))),
-        },
+        DeviceChoice::Gpu(number) => {
+            in_precision(Place::card(number, adapters)?, precision, verdict)
+        }
         DeviceChoice::Cuda(number) => {
             in_precision(Place::Cuda(number.unwrap_or(0)), precision, verdict)
         }
@@ -86,23 +78,22 @@ fn cpu() -> Chosen {
     }
 }
 
-fn no_card(adapters: &[Adapter]) -> String {
-    match adapters.first() {
-        None => "no graphics card with Vulkan, Metal or DX12 was found; say --device cpu".into(),
-        Some(first) => format!(
-            "no graphics card was found, only software that computes on the processor ({}). \
-             --device cpu is faster; gpu:{} takes it all the same",
-            first.id.name, first.number
-        ),
-    }
-}
-
 /// `place` in `precision`, if it passes.
 fn in_precision(
     place: Place,
     precision: Precision,
     verdict: &mut dyn FnMut(&Place, FloatDType) -> Verdict,
 ) -> Result<Chosen> {
+    if let Place::Gpu(adapter) = &place
+        && cfg!(feature = "vulkan")
+        && adapter.is_software()
+    {
+        return Err(Error::Device(format!(
+            "{} is software, and this build's shaders (feature vulkan) crash it: use an ordinary build, \
+             or --device cpu",
+            place.name()
+        )));
+    }
     let knows_half = match &place {
         Place::Gpu(adapter) => adapter.f16,
         _ => true,
@@ -154,5 +145,126 @@ fn is_as_fast(half: &Verdict, full: &Verdict) -> bool {
     match (half.speed, full.speed) {
         (Some(half), Some(full)) => half >= HALF_PAYS * full,
         _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::{Kind, imagined};
+    use crate::doctor::Check;
+
+    fn passing(speed: f64) -> Verdict {
+        let check = Check {
+            name: "x".into(),
+            error: Some(0.0),
+            limit: 1.0,
+            failure: None,
+            seconds: 0.0,
+        };
+        Verdict {
+            checks: vec![check],
+            failure: None,
+            speed: Some(speed),
+        }
+    }
+
+    /// Chooses among `cards`, each with the speeds of f32 and f16, 0 where it computes wrongly.
+    fn choice(
+        choice: DeviceChoice,
+        precision: Precision,
+        cards: &[(&str, Kind, f64, f64)],
+        recommended: Option<&str>,
+    ) -> Result<String, String> {
+        let adapters: Vec<Adapter> = (cards.iter().enumerate())
+            .map(|(number, &(name, kind, ..))| {
+                let mut adapter = imagined(name, kind);
+                adapter.number = number;
+                adapter
+            })
+            .collect();
+        let recommended = recommended.map(|name| Key {
+            adapter: adapters
+                .iter()
+                .find(|a| a.id.name == name)
+                .map(|a| a.id.clone()),
+            floats: "f32".into(),
+        });
+        let mut verdict = |place: &Place, floats| {
+            let Place::Gpu(adapter) = place else {
+                return Verdict::failed("no CUDA");
+            };
+            let (_, _, full, half) = cards[adapter.number];
+            match if floats == FloatDType::F16 {
+                half
+            } else {
+                full
+            } {
+                0.0 => Verdict::failed("it computes nonsense"),
+                speed => passing(speed),
+            }
+        };
+        choose(
+            choice,
+            precision,
+            &adapters,
+            recommended.as_ref(),
+            &mut verdict,
+        )
+        .map(|chosen| match chosen.place {
+            Place::Gpu(adapter) => format!("{} {}", adapter.id.name, name_of(chosen.floats)),
+            place => place.name(),
+        })
+        .map_err(|error| error.to_string())
+    }
+
+    const MANY: [(&str, Kind, f64, f64); 4] = [
+        ("big", Kind::Discrete, 10.0, 20.0),
+        ("small", Kind::Discrete, 5.0, 3.0),
+        ("inside", Kind::Integrated, 2.0, 2.0),
+        ("llvmpipe", Kind::Software, 0.1, 0.1),
+    ];
+
+    #[test]
+    fn auto_takes_the_first_card_that_computes_rightly() {
+        use DeviceChoice::Auto;
+        let auto = |cards: &[_], recommended| choice(Auto, Precision::Auto, cards, recommended);
+        assert_eq!(auto(&MANY, None), Ok("big f16".into()));
+        assert_eq!(auto(&MANY, Some("small")), Ok("small f32".into()));
+        assert_eq!(auto(&MANY, Some("cpu")), Ok("the processor".into()));
+        let mut broken = MANY;
+        broken[0].3 = 0.0;
+        assert_eq!(auto(&broken, None), Ok("big f32".into()));
+        broken[0].2 = 0.0;
+        assert_eq!(auto(&broken, None), Ok("small f32".into()));
+        assert_eq!(auto(&MANY[3..], None), Ok("the processor".into()));
+        assert_eq!(auto(&[], None), Ok("the processor".into()));
+        let half = |cards: &[_]| choice(Auto, Precision::F16, cards, None);
+        assert_eq!(half(&MANY), Ok("big f16".into()));
+        assert!(half(&[]).unwrap_err().contains("f16"));
+    }
+
+    #[test]
+    fn what_is_named_is_taken_or_refused() {
+        let named = |number| DeviceChoice::Gpu(number);
+        let auto = |number| choice(named(number), Precision::Auto, &MANY, None);
+        assert_eq!(auto(None), Ok("big f16".into()));
+        assert_eq!(auto(Some(1)), Ok("small f32".into()));
+        assert_eq!(auto(Some(3)), Ok("llvmpipe f16".into()));
+        assert!(auto(Some(4)).unwrap_err().contains("gpu:0 to gpu:3"));
+        let precise = |precision| choice(named(Some(1)), precision, &MANY, None);
+        assert_eq!(precise(Precision::F16), Ok("small f16".into()));
+        let software = choice(named(None), Precision::Auto, &MANY[3..], None);
+        assert!(software.unwrap_err().contains("llvmpipe"));
+        let wrong = [("big", Kind::Discrete, 0.0, 0.0)];
+        for precision in [Precision::Auto, Precision::F32, Precision::F16] {
+            let refused = choice(named(None), precision, &wrong, None).unwrap_err();
+            assert!(
+                refused.contains("big") && refused.contains("nonsense"),
+                "{refused}"
+            );
+        }
+        let cuda = choice(DeviceChoice::Cuda(None), Precision::Auto, &MANY, None);
+        assert!(cuda.unwrap_err().contains("no CUDA"));
     }
 }

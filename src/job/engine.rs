@@ -9,7 +9,7 @@ use crate::model::{DownloadProgress, Model, ModelSource};
 use crate::pipeline::{self, Cancel, Event, Outcome, Request};
 use crate::settings::Settings;
 
-/// A device that broke so often is not opened again.
+/// A device that failed so often, without a picture in between, is left alone.
 const MAX_BREAKS: usize = 3;
 /// Characters of a driver's words that a person is shown.
 const LONGEST: usize = 160;
@@ -22,7 +22,10 @@ pub struct Engine {
     spare: Option<Model>,
     /// The device must be opened anew before it is used again.
     broken: bool,
+    /// Failures since the last picture that the device made.
     breaks: usize,
+    /// Latent cells per evaluation that did not run out of memory, once something did.
+    most_cells: Option<usize>,
 }
 
 /// One way of making a picture.
@@ -33,6 +36,12 @@ struct Way {
     /// Most particles at a time.
     batch: Option<usize>,
 }
+
+const CPU: Way = Way {
+    on_cpu: true,
+    floats: FloatDType::F32,
+    batch: None,
+};
 
 /// What may go wrong on a card that may go right elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,11 +58,6 @@ enum Failure {
 
 /// The next way after `way`, on which `batch` particles at a time failed; `None` is the end.
 fn next(way: Way, batch: usize, failure: Failure) -> Option<Way> {
-    let cpu = Way {
-        on_cpu: true,
-        floats: FloatDType::F32,
-        batch: None,
-    };
     if way.on_cpu {
         return None;
     }
@@ -66,7 +70,7 @@ fn next(way: Way, batch: usize, failure: Failure) -> Option<Way> {
             batch: Some(batch / 2),
             ..way
         },
-        _ => cpu,
+        _ => CPU,
     })
 }
 
@@ -82,6 +86,7 @@ impl Engine {
             spare: None,
             broken: false,
             breaks: 0,
+            most_cells: None,
         })
     }
 
@@ -103,10 +108,18 @@ impl Engine {
         events: &mut dyn FnMut(Event),
         cancel: &Cancel,
     ) -> Result<Outcome> {
-        let mut way = Way {
-            on_cpu: self.model.target().is_cpu() || self.breaks >= MAX_BREAKS,
-            floats: self.model.target().floats(),
-            batch: None,
+        let (width, height) = (request.input.width, request.input.height);
+        let [rows, columns] = pipeline::canvas(&self.model, width, height).padded;
+        let cells = rows * columns;
+        let own = self.model.target();
+        let mut way = if own.is_cpu() || self.breaks >= MAX_BREAKS {
+            CPU
+        } else {
+            Way {
+                on_cpu: false,
+                floats: own.floats(),
+                batch: self.most_cells.map(|most| (most / cells).max(1)),
+            }
         };
         loop {
             let model = match self.model_for(way) {
@@ -117,7 +130,7 @@ impl Engine {
                     events(Event::Warning(format!(
                         "{error}; going on on the processor"
                     )));
-                    way.on_cpu = true;
+                    way = CPU;
                     continue;
                 }
             };
@@ -132,7 +145,12 @@ impl Engine {
                 events(event);
             };
             let error = match pipeline::run(model, settings, &request, &mut pass_on, cancel) {
-                Ok(outcome) => return Ok(outcome),
+                Ok(outcome) => {
+                    if !way.on_cpu {
+                        self.breaks = 0;
+                    }
+                    return Ok(outcome);
+                }
                 Err(error) => error,
             };
             let fault = target.take_fault();
@@ -157,6 +175,12 @@ impl Engine {
                 }
                 // What the failed run held must not stand in the way of the next one.
                 _ => target.clean_up(),
+            }
+            if failure == Failure::OutOfMemory {
+                match following.batch {
+                    Some(batch) => self.most_cells = Some(batch * cells),
+                    None => self.breaks += 1,
+                }
             }
             let name = target.place().name();
             events(Event::Warning(announce(

@@ -1,4 +1,5 @@
-//! Mean shift in plain Rust: the reference that every faster version must equal.
+//! Mean shift in plain Rust, in f64: the reference that every faster version must equal (`ops::flex` for
+//! the processor, `shaders/mean_shift.wgsl` for graphics cards, `tensor_ops` for other compilers).
 
 use rayon::prelude::*;
 

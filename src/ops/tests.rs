@@ -2,6 +2,8 @@
 
 use burn::tensor::{Device, Tensor, TensorData, activation::silu, ops::ConvOptions};
 
+use proptest::prelude::*;
+
 use super::*;
 
 fn random(shape: &[usize], salt: u32) -> TensorData {
@@ -229,4 +231,33 @@ fn the_formulations_in_tensor_operations_equal_the_kernels() {
     let x = tensor([2, 3, 4, 5], 1);
     let want = upsample_nearest_2x(x.clone());
     assert_close(tensor::upsample_nearest_2x(x), want, 0.0, "upsample");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn mean_shift_equals_its_plain_twin(
+        (n, c, h, w, p) in (1usize..=64, 1usize..=4, 1usize..=9, 1usize..=9, 1usize..=12),
+        exponent in -20i32..=38,
+        near in -3.0f64..3.0,
+        salt in 0u32..1000,
+    ) {
+        let shape = [n, c, h, w];
+        let magnitude = 10f64.powi(exponent);
+        let limit = |v: f32| (f64::from(v) * magnitude).clamp(-f64::from(f32::MAX), f64::from(f32::MAX)) as f32;
+        let x: Vec<f32> = random(&shape, salt).try_into_vec::<f32>().unwrap().into_iter().map(limit).collect();
+        let bandwidth = magnitude * 10f64.powf(near) * ((c * p * p) as f64).sqrt();
+        let params = MeanShift::new(p, bandwidth, crate::settings::Kernel::Gaussian);
+        let device = Device::flex();
+        let tensor = Tensor::<4>::from_data(TensorData::new(x.clone(), shape), &device);
+        let got = mean_shift(tensor, params).try_into_vec_as::<f32>().unwrap();
+        let want = crate::kds::cpu::mean_shift(&x, shape, &params);
+        let largest = x.iter().chain(&want).fold(0f32, |m, v| m.max(v.abs()));
+        for (&a, &b) in got.iter().zip(&want) {
+            // f32 sums against f64 ones.
+            let error = (f64::from(a) - f64::from(b)).abs();
+            prop_assert!(error <= 1e-5 * f64::from(largest), "{} instead of {} of {}", a, b, largest);
+        }
+    }
 }

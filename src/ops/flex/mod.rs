@@ -2,6 +2,7 @@
 
 mod conv2d;
 mod group_norm;
+mod mean_shift;
 mod microkernel;
 
 use burn::backend::{Flex, flex::FlexTensor};
@@ -9,13 +10,13 @@ use burn::tensor::TensorData;
 use rayon::prelude::*;
 
 use super::{Conv2d, GroupNorm, Ops};
-use crate::kds::{MeanShift, cpu};
+use crate::kds::MeanShift;
 
 impl Ops for Flex {
     fn mean_shift(x: FlexTensor, params: MeanShift) -> FlexTensor {
         let x = x.to_contiguous();
         let shape = dims4(&x);
-        tensor(cpu::mean_shift(values(&x), shape, &params), &shape)
+        tensor(mean_shift::mean_shift(values(&x), shape, &params), &shape)
     }
 
     fn group_norm(
