@@ -31,7 +31,8 @@ const OWN = (PAIRS * LANES + THREADS - 1u) / THREADS;
 @group(0) @binding(2) var<uniform> sizes: Sizes;
 
 var<workgroup> tile: array<f32, TILE_VALUES>;
-var<workgroup> weights: array<f32, PAIRS>;
+// First the lanes' parts of the exponents; then each pair's weight, in its first lane's place.
+var<workgroup> weights: array<f32, PAIRS * LANES>;
 
 struct Patch {
     top: u32,
@@ -73,7 +74,7 @@ fn weight(i: u32, j: u32) -> f32 {
     if i == j {
         return 1.0;
     }
-    return weights[pair_index(i, j)];
+    return weights[pair_index(i, j) * LANES];
 }
 
 @compute @workgroup_size(THREADS, 1, 1)
@@ -113,24 +114,20 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     let tiled = values > TILE;
 
-    // The lanes' parts are added one lane after the other, which fixes the order.
-    for (var lane = 0u; lane < LANES; lane++) {
-        for (var own = 0u; own < OWN; own++) {
-            let task = own * THREADS + thread;
-            let pair = task / LANES;
-            if pair < PAIRS && task % LANES == lane {
-                if lane == 0u {
-                    weights[pair] = exponents[own];
-                } else {
-                    weights[pair] += exponents[own];
-                }
-            }
+    for (var own = 0u; own < OWN; own++) {
+        let task = own * THREADS + thread;
+        if task < PAIRS * LANES {
+            weights[task] = exponents[own];
         }
-        workgroupBarrier();
     }
+    workgroupBarrier();
+    // One thread adds the lanes' parts of a pair, which fixes the order.
     for (var pair = thread; pair < PAIRS; pair += THREADS) {
-        let exponent = weights[pair];
-        weights[pair] = select(exp(-exponent), 0.0, exponent >= CUTOFF);
+        var exponent = 0.0;
+        for (var lane = 0u; lane < LANES; lane++) {
+            exponent += weights[pair * LANES + lane];
+        }
+        weights[pair * LANES] = select(exp(-exponent), 0.0, exponent >= CUTOFF);
     }
 
     // The result, in differences to particle i, so that equal particles give exactly 0.

@@ -17,15 +17,7 @@ use minkds::device::{Place, Target, adapters};
 
 /// The adapter that is tested: real ones come first.
 fn place() -> Option<Place> {
-    let adapter = adapters().first().cloned();
-    if adapter.is_none() {
-        let required = std::env::var("MINKDS_REQUIRE_GPU").is_ok_and(|value| value == "1");
-        assert!(!required, "MINKDS_REQUIRE_GPU=1, and there is no adapter");
-        eprintln!(
-            "SKIPPED: no adapter with Vulkan, Metal or DX12 was found, so nothing was tested here"
-        );
-    }
-    adapter.map(|adapter| Place::Gpu(Box::new(adapter)))
+    common::adapter_is_there().then(|| Place::Gpu(Box::new(adapters()[0].clone())))
 }
 
 /// That adapter in f32, opened once for all tests.
@@ -42,7 +34,7 @@ fn gpu_f16() -> Option<Target> {
     match target.place() {
         Place::Gpu(adapter) if adapter.f16 => Some(target.with_floats(FloatDType::F16)),
         _ => {
-            eprintln!("SKIPPED: the adapter has no f16");
+            common::skipped("the adapter has no f16");
             None
         }
     }

@@ -15,6 +15,7 @@ use clap::{CommandFactory, FromArgMatches};
 use self::args::{Args, Command};
 use self::progress::Screen;
 use crate::device;
+use crate::doctor;
 use crate::error::{Error, Result};
 use crate::job::{self, Engine, Job, Summary};
 use crate::model::{Model, ModelSource};
@@ -111,7 +112,7 @@ fn enlarge(args: &Args, screen: &Screen) -> Result<Summary> {
     let cancel = Cancel::default();
     let computing = Arc::new(AtomicBool::new(false));
     stop_on_signal(&cancel, &computing);
-    let target = devices::open(args.device, args.precision, screen)?;
+    let target = doctor::open(args.device, args.precision, &mut |text| screen.note(text))?;
     let mut engine = Engine::load(&source, &target, &mut |file, done, total| {
         screen.download(file, done, total);
     })?;

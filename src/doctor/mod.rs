@@ -6,7 +6,9 @@
 mod apart;
 mod checks;
 mod choose;
+mod open;
 mod remembered;
+mod report;
 
 use burn::tensor::FloatDType;
 use serde::{Deserialize, Serialize};
@@ -14,7 +16,9 @@ use serde::{Deserialize, Serialize};
 pub use apart::examine_apart;
 pub use checks::{examine, measure};
 pub use choose::{Chosen, choose};
-pub use remembered::{Key, Recommendation, Remembered};
+pub use open::open;
+pub use remembered::{Key, Remembered};
+pub use report::{Finding, Progress, Report, examine_all};
 
 /// One comparison with the processor.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

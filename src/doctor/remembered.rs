@@ -52,9 +52,6 @@ impl Key {
     }
 }
 
-/// What the doctor advises.
-pub type Recommendation = Key;
-
 /// The verdicts of this machine.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Remembered {
@@ -63,7 +60,7 @@ pub struct Remembered {
     compiler: String,
     verdicts: Vec<(Key, Verdict)>,
     /// Which device the doctor recommends.
-    pub recommended: Option<Recommendation>,
+    pub recommended: Option<Key>,
 }
 
 impl Remembered {

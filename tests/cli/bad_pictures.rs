@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use crate::program::{Room, skipped};
+use crate::common::skipped;
+use crate::program::Room;
 
 /// A whole PNG file that claims to have `width` × `height` pixels.
 fn png(width: u32, height: u32) -> Vec<u8> {

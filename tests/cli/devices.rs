@@ -3,7 +3,8 @@
 use minkds::device::adapters;
 use serde_json::Value;
 
-use super::program::{Room, skipped};
+use super::program::Room;
+use crate::common;
 
 /// Differences of a result on a card and on the processor, of 255: rounding at the edge of a step.
 const STEPS: u8 = 1;
@@ -16,13 +17,7 @@ fn room() -> Room {
 
 /// A room where `gpu:0` was never examined; `None`, said loudly, where there is no adapter.
 fn room_with_a_card() -> Option<Room> {
-    if adapters().is_empty() {
-        let required = std::env::var("MINKDS_REQUIRE_GPU").is_ok_and(|value| value == "1");
-        assert!(!required, "MINKDS_REQUIRE_GPU=1, and there is no adapter");
-        skipped("no adapter with Vulkan, Metal or DX12 was found");
-        return None;
-    }
-    Some(room())
+    common::adapter_is_there().then(room)
 }
 
 /// One verdict on `gpu:0`, as the program keeps it.
@@ -102,7 +97,12 @@ fn the_doctor_recommends_and_writes_a_report() {
     );
     let report: Value = serde_json::from_slice(&room.read("report.json")).unwrap();
     assert_eq!(report["version"], env!("CARGO_PKG_VERSION"));
-    assert!(report["verdicts"].as_array().unwrap().len() < 10);
+    let findings = report["findings"].as_array().unwrap();
+    assert!(
+        findings
+            .iter()
+            .any(|finding| finding["verdict"]["checks"].as_array().unwrap().len() > 10)
+    );
     let remembered: Value =
         serde_json::from_slice(&std::fs::read(room.devices()).unwrap()).unwrap();
     assert_eq!(remembered["recommended"], report["recommended"]);

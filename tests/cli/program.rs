@@ -299,8 +299,3 @@ pub fn copy_folder(from: &Path, to: &Path) {
         }
     }
 }
-
-/// Says loudly that a test could not do its work here.
-pub fn skipped(why: &str) {
-    eprintln!("SKIPPED: {why}");
-}

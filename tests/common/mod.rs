@@ -96,3 +96,21 @@ pub fn assert_close(a: &[f32], b: &[f32], tolerance: f32, what: &str) {
 pub fn read<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.try_into_vec_as::<f32>().expect("readable")
 }
+
+/// Says loudly that a test could not do its work here: past the test harness, which swallows what passing
+/// tests print.
+pub fn skipped(why: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
+}
+
+/// Whether there is an adapter to test; where `MINKDS_REQUIRE_GPU=1` asks for one, there must be.
+pub fn adapter_is_there() -> bool {
+    let there = !minkds::device::adapters().is_empty();
+    if !there {
+        let required = std::env::var("MINKDS_REQUIRE_GPU").is_ok_and(|value| value == "1");
+        assert!(!required, "MINKDS_REQUIRE_GPU=1, and there is no adapter");
+        skipped("no adapter with Vulkan, Metal or DX12 was found, so nothing was tested here");
+    }
+    there
+}
