@@ -17,9 +17,11 @@ struct Sizes {
     out_channels: u32,
     out_height: u32,
     out_width: u32,
-    // Workgroups in x, and how many such rows of them a picture's pixels take.
+    // Workgroups in x, and how many such slices of them a picture's pixels take.
     groups: u32,
     splits: u32,
+    // The first slice of this launch.
+    first: u32,
 }
 
 const THREADS = DOWN * ACROSS;
@@ -77,9 +79,10 @@ fn write(n: u32, channel: u32, first: u32, sums: vec4<f32>) {
 
 @compute @workgroup_size(THREADS, 1, 1)
 fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    let n = id.z / sizes.splits;
+    let slice = sizes.first + id.z;
+    let n = slice / sizes.splits;
     let first_row = id.y * ROWS;
-    let first_column = (id.z % sizes.splits * sizes.groups + id.x) * COLUMNS;
+    let first_column = (slice % sizes.splits * sizes.groups + id.x) * COLUMNS;
     let ty = thread / ACROSS;
     let tx = thread % ACROSS;
     // While loading, a thread looks after one pixel. Beyond the last one, any row is outside.

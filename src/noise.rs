@@ -45,14 +45,26 @@ pub fn normal(seed: u64, particle: u32, step: u32, channel: u32, y: u32, x: u32)
 
 /// Noise for one particle at one step: `[C, H, W]`, row-major.
 pub fn field(seed: u64, particle: u32, step: u32, shape: [usize; 3]) -> Vec<f32> {
+    part(seed, particle, step, shape, [0, 0])
+}
+
+/// The part of [`field`] that begins at row and column `origin`.
+pub fn part(
+    seed: u64,
+    particle: u32,
+    step: u32,
+    shape: [usize; 3],
+    origin: [usize; 2],
+) -> Vec<f32> {
     let [channels, height, width] = shape;
     let mut values = vec![0.0; channels * height * width];
     values
         .par_chunks_mut(width.max(1))
         .enumerate()
         .for_each(|(row, out)| {
-            let (channel, y) = (row / height, row % height);
+            let (channel, y) = (row / height, origin[0] + row % height);
             for (x, value) in out.iter_mut().enumerate() {
+                let x = origin[1] + x;
                 *value = normal(seed, particle, step, channel as u32, y as u32, x as u32);
             }
         });

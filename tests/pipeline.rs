@@ -10,7 +10,7 @@ use common::{Arrays, assert_close, fixture, json};
 use minkds::device::Target;
 use minkds::kds::Choice;
 use minkds::model::{Model, ModelSource};
-use minkds::pipeline::{self, Cancel, Event, Latents, Outcome, Plan, Request, Rgb};
+use minkds::pipeline::{self, Cancel, Event, Latents, Outcome, Plan, Previews, Request, Rgb};
 use minkds::settings::{
     Bandwidth, ColorFix, Kernel, SchedulerVariant, Select, Settings, Solver, Window,
 };
@@ -97,13 +97,11 @@ fn settings(case: &Value) -> Settings {
 
 fn request(input: Rgb, start: Option<Latents>) -> Request {
     Request {
-        input,
         start,
         memory: 1 << 32,
-        batch: None,
         keep_latents: true,
         check: false,
-        previews: false,
+        ..Request::new(input)
     }
 }
 
@@ -327,7 +325,7 @@ fn eta_uses_its_own_noise_and_more_particles_change_none() {
 fn a_run_says_what_it_does_and_stops_when_told() {
     let (model, settings, input) = quick();
     let request = Request {
-        previews: true,
+        previews: Previews::First,
         ..request(input.clone(), None)
     };
     let (mut progress, mut steps) = (Vec::new(), 0);
@@ -337,10 +335,17 @@ fn a_run_says_what_it_does_and_stops_when_told() {
             steps, particles, ..
         } => assert_eq!((steps, particles), (3, 3)),
         Event::Progress(part) => progress.push(part),
-        Event::Step { index, preview, .. } => {
+        Event::Step {
+            index,
+            distance,
+            mut previews,
+            ..
+        } => {
+            assert!(distance > 0.0);
             assert_eq!(index, steps);
             steps += 1;
-            last_preview = preview;
+            last_preview = previews.pop();
+            assert!(previews.is_empty());
         }
         Event::Warning(text) => panic!("{text}"),
     };

@@ -48,11 +48,13 @@ fn kernels() -> Vec<cube::Kernel> {
                 pad_end: k / 2,
             };
             for side in [1, 17, 4096] {
-                kernels.push(cube::conv2d_kernel(
-                    [2, i, side, side],
-                    [o, i, k, k],
+                let (shape, filters) = ([2, i, side, side], [o, i, k, k]);
+                kernels.extend(cube::conv2d_kernels(
+                    shape,
+                    filters,
                     params,
                     dtype,
+                    cube::MOST_FLOPS,
                 ));
             }
         }

@@ -171,17 +171,12 @@ fn latents(target: &Target) -> Result<Vec<f32>> {
     };
     let wave = |i: usize| 0.5 + 0.4 * ((i * i) as f32 * 0.013).sin();
     let request = Request {
-        input: Rgb {
+        keep_latents: true,
+        ..Request::new(Rgb {
             width: SIDE,
             height: SIDE,
             values: (0..SIDE * SIDE * 3).map(wave).collect(),
-        },
-        start: None,
-        memory: u64::MAX,
-        batch: None,
-        keep_latents: true,
-        check: true,
-        previews: false,
+        })
     };
     let cancel = Cancel::default();
     let outcome = pipeline::run(&model, &settings, &request, &mut |_| (), &cancel)?;

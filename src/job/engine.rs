@@ -108,8 +108,8 @@ impl Engine {
         events: &mut dyn FnMut(Event),
         cancel: &Cancel,
     ) -> Result<Outcome> {
-        let (width, height) = (request.input.width, request.input.height);
-        let [rows, columns] = pipeline::canvas(&self.model, width, height).padded;
+        let (_, seen) = pipeline::regions(&self.model, settings, &request);
+        let [rows, columns] = pipeline::canvas(&self.model, seen.width, seen.height).padded;
         let cells = rows * columns;
         let own = self.model.target();
         let mut way = if own.is_cpu() || self.breaks >= MAX_BREAKS {
@@ -137,10 +137,13 @@ impl Engine {
             let target = model.target().clone();
             request.memory = target.memory_budget(limit);
             request.batch = way.batch;
+            // Particles at a time, for as long as that matters: the decoder takes one after the other.
             let mut batch = 1;
             let mut pass_on = |event| {
-                if let Event::Started { batch: started, .. } = &event {
-                    batch = *started;
+                match &event {
+                    Event::Started { batch: started, .. } => batch = *started,
+                    Event::Step { index, .. } if *index + 1 == settings.steps as usize => batch = 1,
+                    _ => (),
                 }
                 events(event);
             };

@@ -188,18 +188,16 @@ impl Job {
         }
 
         let (width, height) = (picture.width, picture.height);
+        let input = Rgb {
+            width,
+            height,
+            values: picture.rgb,
+        };
         let request = Request {
-            input: Rgb {
-                width,
-                height,
-                values: picture.rgb,
-            },
             start,
-            memory: u64::MAX,
-            batch: None,
             keep_latents: self.save_latents.is_some(),
             check: self.check && self.latents.is_none(),
-            previews: false,
+            ..Request::new(input)
         };
         let mut pass_on = |event| events(JobEvent::Run(event));
         let outcome = engine.run(settings, request, self.memory_limit, &mut pass_on, cancel)?;

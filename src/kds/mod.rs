@@ -1,11 +1,13 @@
 //! Kernel Density Steering: moving every patch of every particle by mean shift towards where the
 //! particles agree (Hu et al., 2507.05604; the details are minKDS').
 
+mod agreement;
 pub mod cpu;
 mod select;
 mod steer;
 pub mod tensor_ops;
 
+pub use agreement::distance;
 pub use select::{Choice, choose};
 pub use steer::steer;
 

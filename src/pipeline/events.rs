@@ -27,8 +27,11 @@ pub enum Event {
         timestep: usize,
         /// How strongly particles were steered.
         gamma: f64,
-        /// Particle 0's clean latents as a quick picture, where previews were asked for.
-        preview: Option<Rgb>,
+        /// The root mean square distance of two particles' clean latents before steering, per value;
+        /// 0 with one particle.
+        distance: f64,
+        /// The particles' clean latents as quick pictures: as many as were asked for.
+        previews: Vec<Rgb>,
     },
     /// Something that the person should know.
     Warning(String),

@@ -6,6 +6,9 @@ mod color;
 mod events;
 mod latents;
 mod plan;
+mod region;
+
+use std::borrow::Cow;
 
 use burn::tensor::{Tensor, TensorData};
 
@@ -13,6 +16,7 @@ pub use canvas::Canvas;
 pub use events::{Cancel, Event, Rgb};
 pub use latents::Latents;
 pub use plan::Plan;
+pub use region::Region;
 
 use crate::error::{Error, Result, caught};
 use crate::kds::{self, Choice, MeanShift};
@@ -36,8 +40,41 @@ pub struct Request {
     pub keep_latents: bool,
     /// Whether the result must resemble the input.
     pub check: bool,
-    /// Whether steps come with a preview.
-    pub previews: bool,
+    /// Which particles' previews steps come with.
+    pub previews: Previews,
+    /// The part of the input that is enlarged; all of it, if `None`. See [`grid`].
+    pub region: Option<Region>,
+    /// The number of the first particle, whose noise it has: 3 draws the fourth particle again.
+    pub first_particle: u32,
+}
+
+/// Whose clean latents come as a quick picture at each step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Previews {
+    /// Nobody's.
+    #[default]
+    None,
+    /// The first particle's.
+    First,
+    /// Every particle's.
+    All,
+}
+
+impl Request {
+    /// All of `input`, from the seed's noise, checked, with nothing besides the picture.
+    pub fn new(input: Rgb) -> Self {
+        Request {
+            input,
+            start: None,
+            memory: u64::MAX,
+            batch: None,
+            keep_latents: false,
+            check: true,
+            previews: Previews::None,
+            region: None,
+            first_particle: 0,
+        }
+    }
 }
 
 /// What became of it.
@@ -47,13 +84,35 @@ pub struct Outcome {
     pub latents: Option<Latents>,
     /// What was decoded.
     pub choice: Choice,
-    /// The results, four times the input's size: one, or one per particle.
+    /// The results, four times the region's size: one, or one per particle.
     pub pictures: Vec<Rgb>,
+    /// The part of the input that was enlarged: the region that was asked for, on the grid.
+    pub region: Region,
 }
 
 /// The canvas of a picture of `width` × `height` for `model`.
 pub fn canvas(model: &Model, width: usize, height: usize) -> Canvas {
     Canvas::new(width, height, model.unet().size_multiple())
+}
+
+/// The grid that regions of a picture lie on: multiples of the patches and of what the network halves.
+pub fn grid(model: &Model, settings: &Settings) -> usize {
+    let (patch, multiple) = (settings.patch_size as usize, model.unet().size_multiple());
+    (1..=multiple)
+        .map(|factor| factor * patch)
+        .find(|step| step % multiple == 0)
+        .unwrap_or(patch * multiple)
+}
+
+/// What of its input `request` enlarges, and what of it the network sees.
+pub(crate) fn regions(model: &Model, settings: &Settings, request: &Request) -> (Region, Region) {
+    let Some(region) = request.region else {
+        let whole = Region::whole(&request.input);
+        return (whole, whole);
+    };
+    let step = grid(model, settings);
+    let shown = region.on_grid(step, &request.input);
+    (shown, shown.with_surroundings(step, &request.input))
 }
 
 /// The sampler that `settings` ask for on `model`; the error names a number of steps that fits.
@@ -90,6 +149,10 @@ struct Run<'a> {
     request: &'a Request,
     events: &'a mut dyn FnMut(Event),
     cancel: &'a Cancel,
+    /// What is enlarged, and what of the input the network sees.
+    shown: Region,
+    seen: Region,
+    input: Cow<'a, Rgb>,
     canvas: Canvas,
     scheduler: Scheduler,
     plan: Plan,
@@ -106,7 +169,18 @@ impl<'a> Run<'a> {
         events: &'a mut dyn FnMut(Event),
         cancel: &'a Cancel,
     ) -> Result<Self> {
-        let canvas = canvas(model, request.input.width, request.input.height);
+        let input = &request.input;
+        if request.region.is_some() && request.start.is_some() {
+            let what = "start noise belongs to a whole picture, not to a region";
+            return Err(Error::Setting(what.into()));
+        }
+        let (shown, seen) = regions(model, settings, request);
+        let input = if seen == Region::whole(input) {
+            Cow::Borrowed(input)
+        } else {
+            Cow::Owned(seen.cut(input))
+        };
+        let canvas = canvas(model, input.width, input.height);
         let scheduler = scheduler(model, settings)?;
         let particles = match &request.start {
             Some(start) => start.shape[0],
@@ -134,6 +208,9 @@ impl<'a> Run<'a> {
             request,
             events,
             cancel,
+            shown,
+            seen,
+            input,
             canvas,
             scheduler,
             plan,
@@ -157,6 +234,7 @@ impl<'a> Run<'a> {
             latents,
             choice,
             pictures,
+            region: self.shown,
         })
     }
 
@@ -175,7 +253,7 @@ impl<'a> Run<'a> {
             batch: self.plan.batch,
         });
         let [_, height, width] = self.shape();
-        let low_res = self.canvas.extend(&self.request.input);
+        let low_res = self.canvas.extend(&self.input);
         let low_res = self.tensor(low_res, [1, 3, height, width]);
         let params = MeanShift::from_settings(self.settings);
         let mut sample = match &self.request.start {
@@ -187,24 +265,29 @@ impl<'a> Run<'a> {
             let output = self.evaluate(&sample, &low_res, timestep)?;
             let prediction = self.scheduler.predict_x0(i, &sample, output);
             let gamma = self.settings.gamma(self.scheduler.time_fraction(i));
+            let distance = kds::distance(&prediction.x0)?;
             let prediction = kds::steer(
                 prediction,
                 &params,
                 gamma,
                 self.scheduler.signal_to_noise(i),
             );
-            let preview = if self.request.previews {
-                Some(self.preview(prediction.x0.clone().narrow(0, 0, 1))?)
-            } else {
-                None
+            let shown = match self.request.previews {
+                Previews::None => 0,
+                Previews::First => 1,
+                Previews::All => self.particles,
             };
+            let previews = (0..shown)
+                .map(|particle| self.preview(prediction.x0.clone().narrow(0, particle, 1)))
+                .collect::<Result<_>>()?;
             let noise = (self.scheduler.needs_noise(i)).then(|| self.noise(i as u32 + 1));
             sample = self.scheduler.step_from_x0(i, sample, prediction, noise);
             (self.events)(Event::Step {
                 index: i,
                 timestep,
                 gamma,
-                preview,
+                distance,
+                previews,
             });
         }
         Ok(sample)
@@ -248,12 +331,12 @@ impl<'a> Run<'a> {
             }
             let mut picture = self.canvas.crop(&planes, SCALE);
             if self.settings.color_fix == ColorFix::Consistency {
-                color::consistency(&mut picture, &self.request.input);
+                color::consistency(&mut picture, &self.input);
             }
             if self.request.check {
-                check::picture(&picture, &self.request.input).map_err(bad_picture)?;
+                check::picture(&picture, &self.input).map_err(bad_picture)?;
             }
-            pictures.push(picture);
+            pictures.push(self.show(picture));
             self.progress(self.plan.decode);
         }
         Ok(pictures)
@@ -261,7 +344,15 @@ impl<'a> Run<'a> {
 
     fn preview(&self, x0: Tensor<4>) -> Result<Rgb> {
         let planes = read(self.model.preview(x0)?)?;
-        Ok(self.canvas.crop(&planes, SCALE))
+        Ok(self.show(self.canvas.crop(&planes, SCALE)))
+    }
+
+    /// The part of an enlargement of what the network saw that was asked for.
+    fn show(&self, picture: Rgb) -> Rgb {
+        if self.shown == self.seen {
+            return picture;
+        }
+        self.shown.enlarged_within(self.seen).cut(&picture)
     }
 
     fn progress(&mut self, work: f64) {
@@ -272,8 +363,10 @@ impl<'a> Run<'a> {
     /// The seed's noise for all particles at `step`.
     fn noise(&self, step: u32) -> Tensor<4> {
         let [c, h, w] = self.shape();
-        let values = (0..self.particles as u32)
-            .flat_map(|particle| noise::field(self.settings.seed, particle, step, [c, h, w]))
+        let origin = [self.seen.top, self.seen.left];
+        let first = self.request.first_particle;
+        let values = (first..first + self.particles as u32)
+            .flat_map(|i| noise::part(self.settings.seed, i, step, [c, h, w], origin))
             .collect();
         self.tensor(values, [self.particles, c, h, w])
     }

@@ -1,8 +1,9 @@
 //! Each kernel against its twin.
 
+use burn::backend::wgpu::CubeBackend;
 use burn::tensor::{Device, FloatDType, Tensor, TensorData};
 use minkds::kds::{MeanShift, choose, tensor_ops};
-use minkds::ops::{self, Conv2d, GroupNorm, tensor};
+use minkds::ops::{self, Conv2d, GroupNorm, cube, tensor};
 use minkds::settings::{Kernel, Select};
 use minkds::{device::Target, noise};
 use proptest::prelude::*;
@@ -174,6 +175,20 @@ fn check_networks_operations(target: &Target, tolerance: f32) {
                 tensor::conv2d(x, weight, bias, geometry)
             },
         );
+        // Large ones are launched in pieces; here, nearly every tile is one.
+        if target.floats() == FloatDType::F32 {
+            let (x, weight, bias) = parts(target.device(), FloatDType::F32);
+            let pieces = Tensor::<4>::from_primitive::<CubeBackend>(cube::conv2d_in_pieces(
+                x.try_into_primitive::<CubeBackend>().unwrap(),
+                weight.try_into_primitive::<CubeBackend>().unwrap(),
+                bias.try_into_primitive::<CubeBackend>().unwrap(),
+                geometry,
+                1e5,
+            ));
+            let (x, weight, bias) = parts(target.device(), FloatDType::F32);
+            let whole = ops::conv2d(x, weight, bias, geometry);
+            assert_eq!(read(pieces), read(whole), "{what} in pieces");
+        }
         // What burn leaves behind is no plain memory: kernels must read through that.
         compare(
             target,

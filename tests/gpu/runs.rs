@@ -28,13 +28,9 @@ pub fn input() -> Rgb {
 
 pub fn request() -> Request {
     Request {
-        input: input(),
-        start: None,
-        memory: u64::MAX,
-        batch: None,
         keep_latents: true,
         check: false,
-        previews: false,
+        ..Request::new(input())
     }
 }
 

@@ -217,34 +217,50 @@ pub fn group_norm_kernels(
     (statistics, apply)
 }
 
-/// A convolution of `[N, I, H, W]` by `[O, I, K, K]`.
-pub fn conv2d_kernel(
+/// Floating-point operations of one launch: tens of milliseconds on a weak card, so that the desktop stays
+/// alive and no driver believes that the card hangs.
+pub const MOST_FLOPS: f64 = 2e10;
+
+/// A convolution of `[N, I, H, W]` by `[O, I, K, K]`, in pieces of about `most` operations each.
+pub fn conv2d_kernels(
     [n, i, h, w]: [usize; 4],
     [o, _, k, _]: [usize; 4],
     params: Conv2d,
     dtype: DType,
-) -> Kernel {
+    most: f64,
+) -> Vec<Kernel> {
     let [out_h, out_w] = [h, w].map(|size| params.extent(size, k));
     // Threads along channels and along pixels, 4 × 4 values each: few channels (pictures, latents)
     // waste none.
     let (down, across, depth) = if o > 16 { (16, 16, 16) } else { (4, 64, 8) };
+    // Tiles of pixels lie in x, as many as a piece may have, and such slices of them in z.
     let tiles = (out_h * out_w).div_ceil(4 * across);
-    let groups = tiles.min(MAX_GROUPS);
+    let flops_of_tile = (2 * 4 * across * o * i * k * k) as f64;
+    let allowed = ((most / flops_of_tile) as usize).clamp(1, MAX_GROUPS);
+    let groups = tiles.min(allowed);
     let splits = tiles.div_ceil(groups.max(1));
-    Kernel::new(
-        "conv2d",
-        include_str!("../../../shaders/conv2d.wgsl"),
-        down * across,
-        [groups, o.div_ceil(4 * down), n * splits],
-    )
-    .stores(dtype)
-    .number("K", k)
-    .number("STRIDE", params.stride)
-    .number("PAD", params.pad_start)
-    .number("DOWN", down)
-    .number("ACROSS", across)
-    .number("DEPTH", depth)
-    .sizes([i, h, w, o, out_h, out_w, groups, splits])
+    let slices = n * splits;
+    let at_a_time = (allowed / groups.max(1)).clamp(1, MAX_GROUPS);
+    (0..slices)
+        .step_by(at_a_time)
+        .map(|first| {
+            let count = at_a_time.min(slices - first);
+            Kernel::new(
+                "conv2d",
+                include_str!("../../../shaders/conv2d.wgsl"),
+                down * across,
+                [groups, o.div_ceil(4 * down), count],
+            )
+            .stores(dtype)
+            .number("K", k)
+            .number("STRIDE", params.stride)
+            .number("PAD", params.pad_start)
+            .number("DOWN", down)
+            .number("ACROSS", across)
+            .number("DEPTH", depth)
+            .sizes([i, h, w, o, out_h, out_w, groups, splits, first])
+        })
+        .collect()
 }
 
 /// Doubles `[N, C, H, W]`.

@@ -10,7 +10,8 @@ use burn::backend::wgpu::{CubeBackend, CubeTensor, into_contiguous};
 use burn::tensor::{DType, Shape, Tensor};
 
 pub use kernel::{
-    Kernel, conv2d_kernel, group_norm_kernels, mean_shift_kernel, upsample_nearest_2x_kernel,
+    Kernel, MOST_FLOPS, conv2d_kernels, group_norm_kernels, mean_shift_kernel,
+    upsample_nearest_2x_kernel,
 };
 
 use super::{Conv2d, GroupNorm, Ops, tensor};
@@ -59,13 +60,7 @@ impl Ops for CubeBackend {
             let (weight, bias) = (as_tensor(weight), as_tensor(bias));
             return untensor(tensor::conv2d(as_tensor(x), weight, bias, params));
         }
-        let [x, weight, bias] = [x, weight, bias].map(into_contiguous);
-        let (shape, filters) = (dims4(&x), dims4(&weight));
-        let [out_h, out_w] = [shape[2], shape[3]].map(|size| params.extent(size, filters[2]));
-        let out = like(&x, &[shape[0], filters[0], out_h, out_w], x.dtype);
-        let kernel = conv2d_kernel(shape, filters, params, x.dtype);
-        kernel.launch(&[&x, &weight, &bias], &[&out]);
-        out
+        conv2d_in_pieces(x, weight, bias, params, MOST_FLOPS)
     }
 
     fn upsample_nearest_2x(x: CubeTensor) -> CubeTensor {
@@ -79,6 +74,24 @@ impl Ops for CubeBackend {
         upsample_nearest_2x_kernel(shape, x.dtype).launch(&[&x], &[&out]);
         out
     }
+}
+
+/// The convolution by our kernel, launched in pieces of about `most` operations.
+pub fn conv2d_in_pieces(
+    x: CubeTensor,
+    weight: CubeTensor,
+    bias: CubeTensor,
+    params: Conv2d,
+    most: f64,
+) -> CubeTensor {
+    let [x, weight, bias] = [x, weight, bias].map(into_contiguous);
+    let (shape, filters) = (dims4(&x), dims4(&weight));
+    let [out_h, out_w] = [shape[2], shape[3]].map(|size| params.extent(size, filters[2]));
+    let out = like(&x, &[shape[0], filters[0], out_h, out_w], x.dtype);
+    for kernel in conv2d_kernels(shape, filters, params, x.dtype, most) {
+        kernel.launch(&[&x, &weight, &bias], &[&out]);
+    }
+    out
 }
 
 fn takes_wgsl(x: &CubeTensor) -> bool {
