@@ -4,6 +4,7 @@
 mod agreement;
 pub mod cpu;
 mod select;
+pub(crate) mod single;
 mod steer;
 pub mod tensor_ops;
 

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 
 use super::MeanShift;
-use crate::ops::cube::kernel::{DOWN, FAR, scale};
+use super::single::{DOWN, far, scale};
 
 const MAX: f64 = f32::MAX as f64;
 
@@ -48,7 +48,7 @@ fn shift_grid(x: Tensor<4>, [ph, pw]: [usize; 2], scale: f64) -> Tensor<4> {
         .permute([0, 2, 4, 1, 3, 5])
         .reshape([n, down * across, c * ph * pw])
         * DOWN;
-    let far = (FAR / scale).min(MAX);
+    let far = far(scale);
     let mut sum = patches.zeros_like();
     let mut total = sum.clone().narrow(2, 0, 1);
     for j in 0..n {

@@ -13,7 +13,7 @@ use burn::cubecl::prelude::*;
 use burn::cubecl::server::{KernelArguments, MetadataBindingInfo};
 use burn::tensor::DType;
 
-use crate::kds::MeanShift;
+use crate::kds::{MeanShift, single};
 use crate::ops::{Conv2d, GroupNorm};
 
 /// The largest number of workgroups in one direction that every device takes.
@@ -132,21 +132,6 @@ impl KernelSource for Kernel {
     }
 }
 
-/// From this exponent on a weight is 0: `exp(-100)` is nothing beside a particle's own weight of 1.
-const CUTOFF: f64 = 100.0;
-/// The shader works on values scaled by this, so that the difference of any two, and the sum of 64
-/// differences, stay in f32.
-pub(crate) const DOWN: f64 = 1.0 / 128.0;
-/// Differences are clamped where their part of the exponent is the square of this, far beyond `CUTOFF`.
-pub(crate) const FAR: f64 = 1e4;
-
-/// The exponent is the sum of the squares of scaled differences times this. It comes in two factors, so
-/// that neither is subnormal, and is bounded so that `FAR` over it is not: particles that differ by less
-/// than 1e-30 count as equal.
-pub(crate) fn scale(params: &MeanShift) -> f64 {
-    (params.inverse_width.sqrt() / DOWN).clamp(1e-60, 1e34)
-}
-
 /// Mean shift of f32 `[N, C, H, W]`.
 pub fn mean_shift_kernel(shape: [usize; 4], params: &MeanShift) -> Kernel {
     let [n, c, h, w] = shape;
@@ -155,7 +140,7 @@ pub fn mean_shift_kernel(shape: [usize; 4], params: &MeanShift) -> Kernel {
     // A small patch keeps a small workgroup busy.
     let threads: usize = if n * values <= 1024 { 64 } else { 256 };
     let lanes = (threads / pairs.next_power_of_two()).clamp(1, values.next_power_of_two());
-    let scale = scale(params);
+    let scale = single::scale(params);
     Kernel::new(
         "mean_shift",
         include_str!("../../../shaders/mean_shift.wgsl"),
@@ -169,10 +154,10 @@ pub fn mean_shift_kernel(shape: [usize; 4], params: &MeanShift) -> Kernel {
     .number("N", n)
     .number("C", c)
     .number("P", params.patch_size)
-    .float("DOWN", DOWN)
+    .float("DOWN", single::DOWN)
     .float("ROOT_SCALE", scale.sqrt())
-    .float("FAR", (FAR / scale).min(f64::from(f32::MAX)))
-    .float("CUTOFF", CUTOFF)
+    .float("FAR", single::far(scale))
+    .float("CUTOFF", single::CUTOFF)
     .number("THREADS", threads)
     .number("LANES", lanes)
     .number("PAIRS", pairs)

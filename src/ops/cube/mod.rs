@@ -4,7 +4,7 @@
 //!
 //! Values are f32 or f16, sums always f32.
 
-pub(crate) mod kernel;
+mod kernel;
 
 use burn::backend::wgpu::{CubeBackend, CubeTensor, into_contiguous};
 use burn::tensor::{DType, Shape, Tensor};

@@ -3,16 +3,12 @@
 
 use rayon::prelude::*;
 
-use crate::kds::MeanShift;
+use crate::kds::{MeanShift, single};
 
 /// Partial sums side by side, so that sums vectorise and round less.
 const LANES: usize = 16;
-/// Values are scaled by this, so that the difference of any two, and the sum of 64 of them, stay in f32.
-const DOWN: f32 = 1.0 / 128.0;
-/// From this exponent on a weight is 0: `exp(-100)` is nothing beside a particle's own weight of 1.
-const CUTOFF: f32 = 100.0;
-/// Differences are clamped where their part of the exponent is the square of this.
-const FAR: f64 = 1e4;
+const DOWN: f32 = single::DOWN as f32;
+const CUTOFF: f32 = single::CUTOFF as f32;
 
 /// A patch's place: rows, columns.
 #[derive(Clone, Copy)]
@@ -42,10 +38,10 @@ pub fn mean_shift(x: &[f32], shape: [usize; 4], params: &MeanShift) -> Vec<f32> 
         return out;
     }
     let p = params.patch_size;
-    let scale = (params.inverse_width.sqrt() / f64::from(DOWN)).clamp(1e-60, 1e34);
+    let scale = single::scale(params);
     let kernel = Kernel {
         root_scale: scale.sqrt() as f32,
-        far: (FAR / scale).min(f64::from(f32::MAX)) as f32,
+        far: single::far(scale) as f32,
     };
     let patches: Vec<Patch> = (0..h)
         .step_by(p)
