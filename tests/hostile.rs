@@ -10,7 +10,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use common::fixture;
+use common::{copy_folder, fixture};
 use minkds::device::Target;
 use minkds::image_io;
 use minkds::model::{Model, ModelSource, Weights, cost};
@@ -214,23 +214,10 @@ const PARTS: [&str; 4] = [
 /// A copy of a tiny model.
 fn model(name: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    copy(&fixture(&format!("models/{name}")), folder.path());
+    copy_folder(&fixture(&format!("models/{name}")), folder.path());
     let bundled = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/model/minkds.json");
     std::fs::copy(bundled, folder.path().join("minkds.json")).unwrap();
     folder
-}
-
-fn copy(from: &Path, to: &Path) {
-    for entry in std::fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        let target = to.join(path.file_name().unwrap());
-        if path.is_dir() {
-            std::fs::create_dir(&target).unwrap();
-            copy(&path, &target);
-        } else {
-            std::fs::copy(&path, &target).unwrap();
-        }
-    }
 }
 
 fn load(folder: &Path) {

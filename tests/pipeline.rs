@@ -6,7 +6,7 @@ mod common;
 use std::path::Path;
 
 use burn::tensor::Device;
-use common::{Arrays, assert_close, fixture, json};
+use common::{Arrays, assert_close, copy_folder, fixture, json};
 use minkds::device::Target;
 use minkds::kds::Choice;
 use minkds::model::{Model, ModelSource};
@@ -28,7 +28,7 @@ fn load(source: ModelSource) -> Model {
 /// The tiny model `name`, with `overrides` laid over its scheduler config.
 fn tiny(name: &str, overrides: &Value) -> Model {
     let folder = tempfile::tempdir().unwrap();
-    copy(&fixture(&format!("models/{name}")), folder.path());
+    copy_folder(&fixture(&format!("models/{name}")), folder.path());
     let path = folder.path().join("scheduler/scheduler_config.json");
     let mut config: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     if let Some(overrides) = overrides.as_object() {
@@ -38,19 +38,6 @@ fn tiny(name: &str, overrides: &Value) -> Model {
     }
     std::fs::write(&path, config.to_string()).unwrap();
     load(ModelSource::Folder(folder.path().to_path_buf()))
-}
-
-fn copy(from: &Path, to: &Path) {
-    for entry in std::fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        let target = to.join(path.file_name().unwrap());
-        if path.is_dir() {
-            std::fs::create_dir(&target).unwrap();
-            copy(&path, &target);
-        } else {
-            std::fs::copy(&path, &target).unwrap();
-        }
-    }
 }
 
 /// `[3, H, W]` in -1..1 as a picture.
@@ -424,7 +411,7 @@ fn select_all_decodes_every_particle() {
 #[test]
 fn the_fitted_preview_resembles_the_bundled_models_own() {
     let folder = tempfile::tempdir().unwrap();
-    copy(
+    copy_folder(
         &Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/model"),
         folder.path(),
     );

@@ -54,7 +54,7 @@ pub fn choose(select: Select, latents: &Tensor<4>) -> Result<Choice> {
 }
 
 /// The sum over each particle, row by row and then over rows, which keeps f32 accurate.
-fn sums(x: Tensor<4>) -> Tensor<1> {
+pub(super) fn sums(x: Tensor<4>) -> Tensor<1> {
     let [n, ..] = x.dims();
     x.sum_dim(3).sum_dim(2).sum_dim(1).reshape([n])
 }

@@ -296,7 +296,7 @@ fn networks_that_do_not_fit_each_other_are_refused() {
     let room = self::room();
     fs::remove_dir_all(room.path("model/vqvae")).unwrap();
     let other = fixture("models/ldm-like/vqvae");
-    crate::program::copy_folder(&other, &room.path("model/vqvae"));
+    crate::common::copy_folder(&other, &room.path("model/vqvae"));
     refuses(
         &room,
         "model/unet/config.json",

@@ -11,8 +11,8 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::common::fixture;
-use crate::program::{Room, copy_folder, finish};
+use crate::common::{copy_folder, fixture};
+use crate::program::{Room, finish};
 
 const NAME: &str = "owner/tiny-model_1.0";
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use image::{DynamicImage, RgbImage};
 use tempfile::TempDir;
 
-use crate::common::fixture;
+use crate::common::{copy_folder, fixture};
 
 /// No run in these tests may take longer; all but a few take a fraction of a second.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -283,19 +283,6 @@ fn list(folder: &Path, prefix: &str, files: &mut BTreeMap<String, Vec<u8>>) {
             files.insert(name, fs::read(&path).unwrap_or_default());
         } else {
             files.insert(name, Vec::new());
-        }
-    }
-}
-
-pub fn copy_folder(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        let target = to.join(path.file_name().unwrap());
-        if path.is_dir() {
-            copy_folder(&path, &target);
-        } else {
-            fs::copy(&path, &target).unwrap();
         }
     }
 }
