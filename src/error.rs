@@ -1,5 +1,6 @@
 //! The program's errors: each says what is wrong, where, and what to do about it.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -93,13 +94,15 @@ impl Error {
 
 /// What `compute` returns; a panic, which is how burn tells that a device failed, becomes an error.
 pub(crate) fn caught<T>(compute: impl FnOnce() -> Result<T>) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(compute)).unwrap_or_else(|panic| {
-        let text = panic
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or_else(|| panic.downcast_ref::<&str>().copied());
-        Err(Error::Compute(text.unwrap_or("no reason given").into()))
-    })
+    catch_unwind(AssertUnwindSafe(compute))
+        .unwrap_or_else(|panic| Err(Error::Compute(words_of(&*panic).into())))
+}
+
+/// What a panic said.
+pub(crate) fn words_of(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no reason given")
 }
 
 /// Shorthand for results with this program's error.

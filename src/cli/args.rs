@@ -22,7 +22,7 @@ pub struct Args {
     #[command(subcommand)]
     pub command: Option<Command>,
 
-    /// Pictures to enlarge: PNG, JPEG, WebP, TIFF or BMP
+    /// Pictures to enlarge: PNG, JPEG, WebP, TIFF or BMP; without --no-gui a window opens them
     pub inputs: Vec<PathBuf>,
 
     /// Work without a window

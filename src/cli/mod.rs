@@ -14,9 +14,11 @@ use clap::{CommandFactory, FromArgMatches};
 
 use self::args::{Args, Command};
 use self::progress::Screen;
+use crate::app::{self, Setup, Start};
 use crate::device;
 use crate::doctor;
 use crate::error::{Error, Result};
+use crate::image_io::{DecodeProblem, ImageError};
 use crate::job::{self, Engine, Job, Summary};
 use crate::model::{Model, ModelSource};
 use crate::pipeline::Cancel;
@@ -48,7 +50,8 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     let screen = Screen::new(args.quiet);
     let done = match &args.command {
         Some(command) => run(command, &screen).map(|()| Summary::default()),
-        None => enlarge(&args, &screen),
+        None if args.no_gui => enlarge(&args, &screen),
+        None => open_window(args).map(|()| Summary::default()),
     };
     let code = match done {
         Ok(summary) if summary.failed > 0 => SOME_FAILED,
@@ -92,14 +95,41 @@ fn run(command: &Command, screen: &Screen) -> Result<()> {
     Ok(())
 }
 
-fn enlarge(args: &Args, screen: &Screen) -> Result<Summary> {
-    if !args.no_gui {
+/// The window, beginning with what the command line says.
+fn open_window(args: Args) -> Result<()> {
+    Settings::resolve(&Patch::default(), args.preset, &args.settings, false)?;
+    if args.latents.is_some() || args.save_latents.is_some() {
         return Err(Error::Setting(
-            "this version has no window yet: say --no-gui and name the pictures, for example \
-             minkds --no-gui photo.jpg"
-                .into(),
+            "--latents and --save-latents work without a window only: say --no-gui".into(),
         ));
     }
+    if let Some(missing) = args.inputs.iter().find(|path| !path.exists()) {
+        let path = missing.clone();
+        let problem = DecodeProblem::Missing;
+        return Err(ImageError::Decode { path, problem }.into());
+    }
+    let model = match &args.model {
+        Some(text) => ModelSource::parse(text)?,
+        None => ModelSource::Bundled,
+    };
+    device::use_threads(args.threads)?;
+    app::run(Start {
+        inputs: args.inputs,
+        output: args.output,
+        setup: Setup {
+            model,
+            device: args.device,
+            precision: args.precision,
+            memory_limit: args.memory_limit,
+        },
+        names_model: args.model.is_some(),
+        flags: args.settings,
+        preset: args.preset,
+        check: !args.no_check,
+    })
+}
+
+fn enlarge(args: &Args, screen: &Screen) -> Result<Summary> {
     // Everything that can be wrong without the model is said before it is loaded.
     Settings::resolve(&Patch::default(), args.preset, &args.settings, false)?;
     let tasks = job::plan(&args.inputs, args.output.as_deref(), args.on_conflict)?;

@@ -9,6 +9,7 @@ mod memory;
 mod target;
 mod wgpu;
 
+use std::fmt;
 use std::str::FromStr;
 
 #[cfg(test)]
@@ -29,6 +30,19 @@ pub enum DeviceChoice {
     Gpu(Option<usize>),
     /// A graphics card through CUDA.
     Cuda(Option<usize>),
+}
+
+impl fmt::Display for DeviceChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DeviceChoice::Auto => f.write_str("auto"),
+            DeviceChoice::Cpu => f.write_str("cpu"),
+            DeviceChoice::Gpu(None) => f.write_str("gpu"),
+            DeviceChoice::Gpu(Some(number)) => write!(f, "gpu:{number}"),
+            DeviceChoice::Cuda(None) => f.write_str("cuda"),
+            DeviceChoice::Cuda(Some(number)) => write!(f, "cuda:{number}"),
+        }
+    }
 }
 
 impl FromStr for DeviceChoice {

@@ -55,6 +55,20 @@ pub fn decode(path: &Path) -> Result<Decoded, ImageError> {
         })
 }
 
+/// Decodes a PNG in memory, the same way.
+///
+/// # Errors
+/// Those of [`decode`], naming no file.
+pub fn decode_png(bytes: &[u8]) -> Result<Picture, ImageError> {
+    let decoded = decode_bytes(Kind::Png, bytes);
+    decoded
+        .map(|decoded| decoded.picture)
+        .map_err(|problem| ImageError::Decode {
+            path: "the program's own picture".into(),
+            problem,
+        })
+}
+
 /// Whether a picture of this size is worth an attempt: see [`MAX_SIDE`] and [`MAX_PIXELS`].
 pub(super) fn size_is_sane(width: u32, height: u32) -> bool {
     width.max(height) <= MAX_SIDE && u64::from(width) * u64::from(height) <= MAX_PIXELS

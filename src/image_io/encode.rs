@@ -205,6 +205,22 @@ impl Layout {
     }
 }
 
+/// Rounds `picture` to what a lossless file of it holds: its depth, and one channel if it is grey.
+pub(super) fn as_stored(picture: &mut Picture) {
+    let max = match picture.depth {
+        Depth::Eight => 255.0,
+        Depth::Sixteen => 65535.0,
+    };
+    for pixel in picture.rgb.chunks_exact_mut(3) {
+        if picture.gray {
+            pixel.fill(luma([pixel[0], pixel[1], pixel[2]]));
+        }
+        for value in pixel {
+            *value = quantise(*value, max) / max;
+        }
+    }
+}
+
 /// The brightness of a colour, weighted as in ITU-R BT.709. Three equal channels give their own
 /// value.
 fn luma([r, g, b]: [f32; 3]) -> f32 {

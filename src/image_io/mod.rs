@@ -5,6 +5,7 @@
 
 mod alpha;
 mod atomic;
+mod blend;
 mod container;
 mod decode;
 mod encode;
@@ -15,8 +16,9 @@ mod tiff_outline;
 
 pub use alpha::bleed_under_alpha;
 pub use atomic::{Existing, Sink, WriteError, write_atomically};
+pub use blend::blend;
 pub use container::Kind;
-pub use decode::{Decoded, MAX_PIXELS, MAX_SIDE, decode};
+pub use decode::{Decoded, MAX_PIXELS, MAX_SIDE, decode, decode_png};
 pub use encode::encode;
 pub use error::{DecodeProblem, ImageError};
 pub use format::Format;

@@ -1,14 +1,32 @@
-//! Bicubic enlargement and reduction by exactly 4, as torch computes them.
+//! Enlargement and reduction by exactly 4, without a network.
 //!
-//! They serve to check results and to compare an enlarged picture with its input, so they follow
-//! `torch.nn.functional.interpolate` to rounding, not any image library. Pictures are `[H, W, C]`
-//! f32, interleaved, of any number of channels; values are not clamped, and bicubic weights
-//! overshoot near edges.
+//! [`bicubic_x4`] and [`reduce_x4`] serve to check results and to compare an enlarged picture with its
+//! input, so they follow `torch.nn.functional.interpolate` to rounding, not any image library. Their
+//! pictures are `[H, W, C]` f32, interleaved, of any number of channels; values are not clamped, and
+//! bicubic weights overshoot near edges.
+//!
+//! [`enlarge_x4_part`] makes what is looked at: a part of the enlargement, in 8 bits.
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 /// The one factor between the pictures this program reads and writes.
 const FACTOR: usize = 4;
+
+/// The parameter of the cubic kernel that torch enlarges with.
+const ENLARGING_A: f64 = -0.75;
+
+/// How a picture can be enlarged without a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Filter {
+    /// Every pixel becomes a square.
+    Nearest,
+    /// Cubic convolution, as [`bicubic_x4`] has it.
+    Bicubic,
+    /// A sinc, windowed by its own middle: three zeros to either side.
+    Lanczos,
+}
 
 /// Enlarges `[H, W, C]` to `[4H, 4W, C]`.
 ///
@@ -35,6 +53,143 @@ pub fn reduce_x4(pixels: &[f32], width: usize, height: usize, channels: usize) -
         "sides must be multiples of {FACTOR}"
     );
     resize(pixels, width, height, channels, reducing_taps)
+}
+
+/// A part of the enlargement of an 8-bit picture to `4 * width` x `4 * height`: `size` (columns and rows)
+/// pixels from `at` (left and top, in pixels of the enlargement).
+///
+/// The pixels are RGBA with straight alpha, and the four channels are enlarged alike. Pixels beyond the
+/// input's edge repeat it; where the part reaches outside the enlargement, it repeats the edge of that.
+/// All of it happens on the caller's thread.
+///
+/// # Panics
+/// If `pixels` has not `width * height` pixels, or none.
+pub fn enlarge_x4_part(
+    pixels: &[[u8; 4]],
+    width: usize,
+    height: usize,
+    filter: Filter,
+    at: [isize; 2],
+    size: [usize; 2],
+) -> Vec<[u8; 4]> {
+    assert_eq!(pixels.len(), width * height, "pixels must be [H, W]");
+    assert!(!pixels.is_empty(), "there must be pixels to enlarge");
+    let input = Input {
+        pixels,
+        width,
+        height,
+    };
+    match filter {
+        Filter::Nearest => part_of(&input, &[[1.0]; FACTOR], at, size),
+        Filter::Bicubic => {
+            let kernel = |x| cubic(x, ENLARGING_A);
+            part_of(&input, &phase_weights::<4>(kernel), at, size)
+        }
+        Filter::Lanczos => part_of(&input, &phase_weights::<6>(lanczos3), at, size),
+    }
+}
+
+/// An 8-bit picture with at least one pixel.
+struct Input<'a> {
+    pixels: &'a [[u8; 4]],
+    width: usize,
+    height: usize,
+}
+
+/// Along rows, then along columns, only where `size` pixels from `at` need it; `weights` belong to the
+/// four phases.
+fn part_of<const TAPS: usize>(
+    input: &Input,
+    weights: &[[f32; TAPS]; FACTOR],
+    at: [isize; 2],
+    size: [usize; 2],
+) -> Vec<[u8; 4]> {
+    let columns = places::<TAPS>(at[0], size[0], input.width);
+    let rows = places::<TAPS>(at[1], size[1], input.height);
+    let (Some(first), Some(last)) = (rows.first(), rows.last()) else {
+        return Vec::new();
+    };
+
+    let needed = first.start..last.start + TAPS as isize;
+    let mut widened = Vec::with_capacity(needed.clone().count() * columns.len());
+    for y in needed {
+        let row = &input.pixels[inside(y, input.height) * input.width..][..input.width];
+        widened.extend(columns.iter().map(|place| {
+            let mut sum = [0.0; 4];
+            for (x, weight) in (place.start..).zip(weights[place.phase]) {
+                add_scaled(
+                    &mut sum,
+                    &row[inside(x, input.width)].map(f32::from),
+                    weight,
+                );
+            }
+            sum
+        }));
+    }
+
+    let mut part = Vec::with_capacity(columns.len() * rows.len());
+    let mut row = vec![[0.0_f32; 4]; columns.len()];
+    for place in &rows {
+        row.fill([0.0; 4]);
+        let above = (place.start - first.start) as usize;
+        for (y, weight) in (above..).zip(weights[place.phase]) {
+            let source = &widened[y * columns.len()..][..columns.len()];
+            add_scaled(row.as_flattened_mut(), source.as_flattened(), weight);
+        }
+        // The conversion clamps to 0..=255.
+        part.extend(row.iter().map(|pixel| pixel.map(|v| (v + 0.5) as u8)));
+    }
+    part
+}
+
+/// Where along an axis a pixel of the enlargement comes from.
+struct Place {
+    /// Which of the pixels that a pixel of the input becomes it is.
+    phase: usize,
+    /// The first source pixel; it may lie outside.
+    start: isize,
+}
+
+/// The places of `count` pixels of the enlargement from `first` on; outside it, those of its edges.
+fn places<const TAPS: usize>(first: isize, count: usize, length: usize) -> Vec<Place> {
+    (first..)
+        .take(count)
+        .map(|out| {
+            let out = inside(out, length * FACTOR);
+            let phase = out % FACTOR;
+            Place {
+                phase,
+                start: (out / FACTOR) as isize + first_tap::<TAPS>(phase),
+            }
+        })
+        .collect()
+}
+
+/// The first source pixel of a phase, as steps from the pixel it lies in: half the taps lie to either side
+/// of its centre, which is left of that pixel's in the first half of the phases.
+fn first_tap<const TAPS: usize>(phase: usize) -> isize {
+    if TAPS == 1 {
+        return 0;
+    }
+    let right = phase >= FACTOR / 2;
+    isize::from(right) - (TAPS / 2) as isize
+}
+
+/// The weights of the source pixels in every phase; they sum to 1.
+fn phase_weights<const TAPS: usize>(kernel: impl Fn(f64) -> f64) -> [[f32; TAPS]; FACTOR] {
+    std::array::from_fn(|phase| {
+        // Pixel centres lie at halves; the source has its pixel `i` at `i` here.
+        let centre = (phase as f64 + 0.5) / FACTOR as f64 - 0.5;
+        let start = first_tap::<TAPS>(phase) as f64;
+        let weights: [f64; TAPS] = std::array::from_fn(|tap| kernel(start + tap as f64 - centre));
+        let total: f64 = weights.iter().sum();
+        weights.map(|weight| (weight / total) as f32)
+    })
+}
+
+/// The index nearest to `i` that a row of this length has.
+fn inside(i: isize, length: usize) -> usize {
+    i.clamp(0, length as isize - 1) as usize
 }
 
 /// The source pixels, along one axis, that make up one output pixel: their indices and weights.
@@ -92,7 +247,6 @@ fn add_scaled(sum: &mut [f32], values: &[f32], weight: f32) {
 }
 
 fn enlarging_taps(length: usize) -> Vec<Taps> {
-    const A: f64 = -0.75;
     let last = length - 1;
     (0..length * FACTOR)
         .map(|out| {
@@ -104,7 +258,7 @@ fn enlarging_taps(length: usize) -> Vec<Taps> {
                     let place = before + f64::from(step);
                     (
                         place.clamp(0.0, last as f64) as usize,
-                        cubic(place - centre, A) as f32,
+                        cubic(place - centre, ENLARGING_A) as f32,
                     )
                 })
                 .collect()
@@ -141,9 +295,24 @@ fn cubic(x: f64, a: f64) -> f64 {
     }
 }
 
+/// The Lanczos kernel of three zeros to either side.
+fn lanczos3(x: f64) -> f64 {
+    const ZEROS: f64 = 3.0;
+    let sinc = |x: f64| {
+        let angle = std::f64::consts::PI * x;
+        if x == 0.0 { 1.0 } else { angle.sin() / angle }
+    };
+    if x.abs() < ZEROS {
+        sinc(x) * sinc(x / ZEROS)
+    } else {
+        0.0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use image::imageops::{self, FilterType};
 
     /// The largest difference to torch: both sum at most 32 products of numbers around 1 in f32, in
     /// their own order.
@@ -218,5 +387,118 @@ mod tests {
     #[test]
     fn a_single_pixel_can_be_enlarged() {
         assert_close(&bicubic_x4(&[0.25, 0.5], 1, 1, 2), &[0.25, 0.5].repeat(16));
+    }
+
+    const FILTERS: [Filter; 3] = [Filter::Nearest, Filter::Bicubic, Filter::Lanczos];
+
+    /// Hard edges in all four channels, so that every kernel overshoots somewhere.
+    fn blocks(width: usize, height: usize) -> Vec<[u8; 4]> {
+        (0..width * height)
+            .map(|i| {
+                [1, 3, 7, 11].map(|factor| {
+                    let (x, y) = (i % width, i / width);
+                    ((x * x * factor + y * (y + factor)) % 5 * 63) as u8
+                })
+            })
+            .collect()
+    }
+
+    /// Parts that lie at every corner, in the middle, and partly or wholly outside, of an enlargement of
+    /// 9 x 7 pixels.
+    const PARTS: [([isize; 2], [usize; 2]); 7] = [
+        ([0, 0], [36, 28]),
+        ([13, 6], [11, 13]),
+        ([-3, -5], [9, 7]),
+        ([30, 22], [12, 14]),
+        ([-2, 20], [40, 20]),
+        ([50, -20], [3, 2]),
+        ([17, 9], [1, 1]),
+    ];
+
+    #[test]
+    fn a_bicubic_part_is_that_part_of_the_whole() {
+        let (width, height) = (9, 7);
+        let picture = blocks(width, height);
+        let values: Vec<f32> = picture.as_flattened().iter().map(|&v| v.into()).collect();
+        let whole = bicubic_x4(&values, width, height, 4);
+        for (at, size) in PARTS {
+            let part = enlarge_x4_part(&picture, width, height, Filter::Bicubic, at, size);
+            assert_eq!(part.len(), size[0] * size[1]);
+            for (i, pixel) in part.iter().enumerate() {
+                let x = inside(at[0] + (i % size[0]) as isize, 4 * width);
+                let y = inside(at[1] + (i / size[0]) as isize, 4 * height);
+                for (channel, &got) in pixel.iter().enumerate() {
+                    let exact = whole[(y * 4 * width + x) * 4 + channel].clamp(0.0, 255.0);
+                    // Rounding to 8 bits, and the f32 sums' own in units of 255.
+                    assert!(
+                        (f32::from(got) - exact).abs() <= 0.5 + 1e-3,
+                        "part {at:?} {size:?}, pixel {x}, {y}: {got}, the whole has {exact}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_part_does_not_depend_on_what_else_is_asked_for() {
+        let picture = blocks(9, 7);
+        for filter in FILTERS {
+            let whole = enlarge_x4_part(&picture, 9, 7, filter, [0, 0], [36, 28]);
+            for (at, size) in PARTS {
+                let part = enlarge_x4_part(&picture, 9, 7, filter, at, size);
+                for (i, pixel) in part.iter().enumerate() {
+                    let x = inside(at[0] + (i % size[0]) as isize, 36);
+                    let y = inside(at[1] + (i / size[0]) as isize, 28);
+                    assert_eq!(*pixel, whole[y * 36 + x], "{filter:?} {at:?}: {x}, {y}");
+                }
+            }
+            assert!(enlarge_x4_part(&picture, 9, 7, filter, [3, 3], [0, 5]).is_empty());
+            assert!(enlarge_x4_part(&picture, 9, 7, filter, [3, 3], [5, 0]).is_empty());
+        }
+    }
+
+    /// Both clamp and round to 8 bits only at the end, but `image` computes its weights in f32, so that a
+    /// value close to a half may round the other way. At the edges it leaves out what is outside instead of
+    /// repeating it.
+    #[test]
+    fn lanczos_agrees_with_the_image_crate_inside() {
+        const REACH: usize = 3 * FACTOR;
+        let (width, height) = (17, 13);
+        let picture = blocks(width, height);
+        let size = [width * FACTOR, height * FACTOR];
+        let ours = enlarge_x4_part(&picture, width, height, Filter::Lanczos, [0, 0], size);
+        let image = image::RgbaImage::from_raw(
+            width as u32,
+            height as u32,
+            picture.as_flattened().to_vec(),
+        );
+        let [columns, rows] = size.map(|side| side as u32);
+        let theirs = imageops::resize(&image.unwrap(), columns, rows, FilterType::Lanczos3);
+        for y in REACH..size[1] - REACH {
+            for x in REACH..size[0] - REACH {
+                let theirs = theirs.get_pixel(x as u32, y as u32).0;
+                for (ours, theirs) in ours[y * size[0] + x].iter().zip(theirs) {
+                    assert!(ours.abs_diff(theirs) <= 1, "{x}, {y}: {ours} {theirs}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_filter_keeps_a_flat_picture() {
+        let flat = [[3, 128, 255, 77]; 6];
+        for filter in FILTERS {
+            let part = enlarge_x4_part(&flat, 3, 2, filter, [-1, -1], [14, 10]);
+            assert_eq!(part, [flat[0]; 140], "{filter:?}");
+        }
+    }
+
+    #[test]
+    fn nearest_repeats_every_pixel() {
+        let picture = blocks(5, 3);
+        let enlarged = enlarge_x4_part(&picture, 5, 3, Filter::Nearest, [0, 0], [20, 12]);
+        for (i, pixel) in enlarged.iter().enumerate() {
+            assert_eq!(*pixel, picture[i / 20 / 4 * 5 + i % 20 / 4]);
+        }
     }
 }

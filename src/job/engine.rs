@@ -6,7 +6,7 @@ use burn::tensor::FloatDType;
 use crate::device::{Fault, Target};
 use crate::error::{Error, Result, caught};
 use crate::model::{DownloadProgress, Model, ModelSource};
-use crate::pipeline::{self, Cancel, Event, Outcome, Request};
+use crate::pipeline::{self, Cancel, Event, Latents, Outcome, Request, Rgb};
 use crate::settings::Settings;
 
 /// A device that failed so often, without a picture in between, is left alone.
@@ -103,11 +103,55 @@ impl Engine {
     pub fn run(
         &mut self,
         settings: &Settings,
-        mut request: Request,
+        request: Request,
         limit: Option<u64>,
         events: &mut dyn FnMut(Event),
         cancel: &Cancel,
     ) -> Result<Outcome> {
+        self.tried(
+            settings,
+            request,
+            limit,
+            events,
+            &mut |model, request, events| pipeline::run(model, settings, request, events, cancel),
+        )
+    }
+
+    /// [`pipeline::decode`], with the same ways out as [`Engine::run`].
+    ///
+    /// # Errors
+    /// Those of the last way.
+    #[allow(clippy::too_many_arguments)]
+    pub fn decode(
+        &mut self,
+        settings: &Settings,
+        request: Request,
+        latents: &Latents,
+        particle: usize,
+        limit: Option<u64>,
+        events: &mut dyn FnMut(Event),
+        cancel: &Cancel,
+    ) -> Result<Rgb> {
+        self.tried(
+            settings,
+            request,
+            limit,
+            events,
+            &mut |model, request, _| {
+                pipeline::decode(model, settings, request, latents, particle, cancel)
+            },
+        )
+    }
+
+    /// What `work` returns on the first way on which it succeeds.
+    fn tried<T>(
+        &mut self,
+        settings: &Settings,
+        mut request: Request,
+        limit: Option<u64>,
+        events: &mut dyn FnMut(Event),
+        work: &mut dyn FnMut(&Model, &Request, &mut dyn FnMut(Event)) -> Result<T>,
+    ) -> Result<T> {
         let (_, seen) = pipeline::regions(&self.model, settings, &request);
         let [rows, columns] = pipeline::canvas(&self.model, seen.width, seen.height).padded;
         let cells = rows * columns;
@@ -147,7 +191,7 @@ impl Engine {
                 }
                 events(event);
             };
-            let error = match pipeline::run(model, settings, &request, &mut pass_on, cancel) {
+            let error = match work(model, &request, &mut pass_on) {
                 Ok(outcome) => {
                     if !way.on_cpu {
                         self.breaks = 0;

@@ -4,15 +4,16 @@ mod engine;
 mod outputs;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub use engine::Engine;
 pub use outputs::{OnConflict, Task, plan};
 
-pub(crate) use self::outputs::refuse_missing_folder;
-use self::outputs::{folder_of, is_same, refuse_no_file, refuse_over_inputs, with_suffix};
+pub(crate) use self::outputs::{enlarged_name, folder_of, refuse_missing_folder};
+use self::outputs::{is_same, refuse_no_file, refuse_over_inputs, with_suffix};
 use crate::error::{Error, Result};
 use crate::image_io::resize::bicubic_x4;
-use crate::image_io::{self, Existing, ImageError, Picture, WriteError, bleed_under_alpha};
+use crate::image_io::{self, Existing, ImageError, Picture, WriteError, bleed_under_alpha, blend};
 use crate::model::{Model, SCALE};
 use crate::pipeline::{self, Cancel, Event, Latents, Request, Rgb};
 use crate::settings::{Select, Settings};
@@ -188,16 +189,16 @@ impl Job {
         }
 
         let (width, height) = (picture.width, picture.height);
-        let input = Rgb {
+        let input = Arc::new(Rgb {
             width,
             height,
             values: picture.rgb,
-        };
+        });
         let request = Request {
             start,
             keep_latents: self.save_latents.is_some(),
             check: self.check && self.latents.is_none(),
-            ..Request::new(input)
+            ..Request::new(input.clone())
         };
         let mut pass_on = |event| events(JobEvent::Run(event));
         let outcome = engine.run(settings, request, self.memory_limit, &mut pass_on, cancel)?;
@@ -210,13 +211,17 @@ impl Job {
         let alpha = picture
             .alpha
             .map(|alpha| bicubic_x4(&alpha, width, height, 1));
-        let pictures = outcome.pictures.into_iter().map(|result| Picture {
-            width: result.width,
-            height: result.height,
-            rgb: result.values,
-            alpha: alpha.clone(),
-            depth: picture.depth,
-            gray: picture.gray,
+        let pictures = outcome.pictures.into_iter().map(|result| {
+            let mut picture = Picture {
+                width: result.width,
+                height: result.height,
+                rgb: result.values,
+                alpha: alpha.clone(),
+                depth: picture.depth,
+                gray: picture.gray,
+            };
+            blend(&mut picture, &input.values, settings.strength);
+            picture
         });
         let mut written = Vec::new();
         let mut fresh = Vec::new();
@@ -287,6 +292,14 @@ fn targets(task: &Task, settings: &Settings, particles: usize) -> Vec<PathBuf> {
     (0..particles)
         .map(|i| with_suffix(&task.output, &format!("_p{i}")))
         .collect()
+}
+
+/// Writes `result` as `task` says: its file, and what the format could not keep.
+///
+/// # Errors
+/// [`Error::Image`] if it cannot be written.
+pub(crate) fn save(result: &Picture, task: &Task) -> Result<(PathBuf, Vec<String>)> {
+    write(result, &task.output, task)
 }
 
 /// Writes the result under its name, or, where asked, under the first free name with a number.

@@ -122,7 +122,7 @@ pub fn folder_of(path: &Path) -> &Path {
 }
 
 /// `{stem}_x4.{ext}`, or PNG where the input's own format is not written.
-fn enlarged_name(input: &Path) -> OsString {
+pub fn enlarged_name(input: &Path) -> OsString {
     let mut name = input.file_stem().unwrap_or_default().to_os_string();
     name.push("_x4.");
     match input.extension() {

@@ -1,6 +1,7 @@
 //! Where a model comes from, and how its files are read: embedded, a folder, or the hub's cache.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
@@ -18,6 +19,17 @@ pub enum ModelSource {
     Folder(PathBuf),
     /// A name on the Hugging Face hub, `owner/name`.
     Hub(String),
+}
+
+impl fmt::Display for ModelSource {
+    /// As `--model` names it; the bundled one is empty.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ModelSource::Bundled => Ok(()),
+            ModelSource::Folder(folder) => write!(f, "{}", folder.display()),
+            ModelSource::Hub(name) => f.write_str(name),
+        }
+    }
 }
 
 impl ModelSource {

@@ -97,6 +97,21 @@ impl Latents {
         Ok(self)
     }
 
+    /// The average of all particles: `[1, C, H, W]`.
+    pub fn mean(&self) -> Self {
+        let [n, c, h, w] = self.shape;
+        let mut values = vec![0f32; c * h * w];
+        for particle in self.values.chunks_exact(values.len().max(1)) {
+            for (sum, value) in values.iter_mut().zip(particle) {
+                *sum += value / n as f32;
+            }
+        }
+        Latents {
+            shape: [1, c, h, w],
+            values,
+        }
+    }
+
     /// Writes the array, with `selected` in the metadata: the index of the decoded particle, -1 for
     /// the mean or all of them.
     pub fn write(&self, path: &Path, choice: &Choice) -> Result<()> {

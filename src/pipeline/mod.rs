@@ -9,14 +9,15 @@ mod plan;
 mod region;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use burn::tensor::{Tensor, TensorData};
 
 pub use canvas::Canvas;
 pub use events::{Cancel, Event, Rgb};
 pub use latents::Latents;
-pub use plan::Plan;
-pub use region::Region;
+pub use plan::{Estimator, Plan};
+pub use region::{MARGIN, Region};
 
 use crate::error::{Error, Result, caught};
 use crate::kds::{self, Choice, MeanShift};
@@ -29,7 +30,7 @@ use crate::settings::{ColorFix, Select, Settings};
 #[derive(Clone, Debug)]
 pub struct Request {
     /// The input.
-    pub input: Rgb,
+    pub input: Arc<Rgb>,
     /// Start noise instead of the seed's own; of the canvas' size, see [`canvas`].
     pub start: Option<Latents>,
     /// Bytes that the run may take beyond the loaded model.
@@ -40,6 +41,8 @@ pub struct Request {
     pub keep_latents: bool,
     /// Whether the result must resemble the input.
     pub check: bool,
+    /// What is decoded, if that is settled beforehand rather than by the settings' `select`.
+    pub choice: Option<Choice>,
     /// Which particles' previews steps come with.
     pub previews: Previews,
     /// The part of the input that is enlarged; all of it, if `None`. See [`grid`].
@@ -62,14 +65,15 @@ pub enum Previews {
 
 impl Request {
     /// All of `input`, from the seed's noise, checked, with nothing besides the picture.
-    pub fn new(input: Rgb) -> Self {
+    pub fn new(input: impl Into<Arc<Rgb>>) -> Self {
         Request {
-            input,
+            input: input.into(),
             start: None,
             memory: u64::MAX,
             batch: None,
             keep_latents: false,
             check: true,
+            choice: None,
             previews: Previews::None,
             region: None,
             first_particle: 0,
@@ -97,7 +101,12 @@ pub fn canvas(model: &Model, width: usize, height: usize) -> Canvas {
 
 /// The grid that regions of a picture lie on: multiples of the patches and of what the network halves.
 pub fn grid(model: &Model, settings: &Settings) -> usize {
-    let (patch, multiple) = (settings.patch_size as usize, model.unet().size_multiple());
+    grid_of(settings, model.unet().size_multiple())
+}
+
+/// [`grid`], for a network that needs multiples of `multiple`.
+pub fn grid_of(settings: &Settings, multiple: usize) -> usize {
+    let patch = settings.patch_size as usize;
     (1..=multiple)
         .map(|factor| factor * patch)
         .find(|step| step % multiple == 0)
@@ -143,6 +152,66 @@ pub fn run(
     caught(|| Run::new(model, settings, request, events, cancel)?.finish())
 }
 
+/// Decodes one particle of `latents`, the final ones of a run with the same settings and request: colours
+/// fixed, checked where the request says so.
+///
+/// # Errors
+/// Those of [`run`], and [`Error::Setting`] if the latents do not fit the request.
+pub fn decode(
+    model: &Model,
+    settings: &Settings,
+    request: &Request,
+    latents: &Latents,
+    particle: usize,
+    cancel: &Cancel,
+) -> Result<Rgb> {
+    caught(|| {
+        let mut ignore = |_| ();
+        let mut run = Run::new(model, settings, request, &mut ignore, cancel)?;
+        let shape = run.shape();
+        let values = shape.iter().product::<usize>();
+        if latents.shape[1..] != shape || particle >= latents.shape[0] {
+            let what = "these latents are of another picture, region or model";
+            return Err(Error::Setting(what.into()));
+        }
+        let own = latents.values[particle * values..][..values].to_vec();
+        let [c, h, w] = shape;
+        let one = run.tensor(own, [1, c, h, w]);
+        run.decode(one).map(|mut pictures| pictures.swap_remove(0))
+    })
+}
+
+/// What `select` chooses among the final `latents` of a run.
+///
+/// # Errors
+/// [`Error::Compute`] or [`Error::DeviceLost`] if the device fails.
+pub fn choose(model: &Model, select: Select, latents: &Latents) -> Result<Choice> {
+    let data = TensorData::new(latents.values.clone(), latents.shape);
+    caught(|| kds::choose(select, &Tensor::from_data(data, model.device())))
+}
+
+/// Every particle of a run's final `latents` as a quick picture of what it showed.
+pub(crate) fn previews(
+    model: &Model,
+    latents: &Latents,
+    shown: Region,
+    seen: Region,
+) -> Result<Vec<Rgb>> {
+    let [particles, c, h, w] = latents.shape;
+    let canvas = canvas(model, seen.width, seen.height);
+    let preview = |values: &[f32]| {
+        let data = TensorData::new(values.to_vec(), [1, c, h, w]);
+        let planes = read(model.preview(Tensor::from_data(data, model.device()))?)?;
+        let picture = canvas.crop(&planes, SCALE);
+        Ok(shown.enlarged_within(seen).cut(&picture))
+    };
+    let each = latents
+        .values
+        .chunks_exact((c * h * w).max(1))
+        .take(particles);
+    caught(|| each.map(preview).collect())
+}
+
 struct Run<'a> {
     model: &'a Model,
     settings: &'a Settings,
@@ -175,8 +244,8 @@ impl<'a> Run<'a> {
             return Err(Error::Setting(what.into()));
         }
         let (shown, seen) = regions(model, settings, request);
-        let input = if seen == Region::whole(input) {
-            Cow::Borrowed(input)
+        let input: Cow<Rgb> = if seen == Region::whole(input) {
+            Cow::Borrowed(input.as_ref())
         } else {
             Cow::Owned(seen.cut(input))
         };
@@ -192,7 +261,7 @@ impl<'a> Run<'a> {
             1
         };
         let plan = Plan::new(
-            model,
+            &Estimator::of(model),
             &canvas,
             particles,
             decodes,
@@ -220,7 +289,10 @@ impl<'a> Run<'a> {
 
     fn finish(mut self) -> Result<Outcome> {
         let latents = self.sample()?;
-        let choice = kds::choose(self.settings.select, &latents)?;
+        let choice = match self.request.choice {
+            Some(choice) => choice,
+            None => kds::choose(self.settings.select, &latents)?,
+        };
         let pictures = self.decode(choice.of(&latents))?;
         let latents = if self.request.keep_latents {
             Some(Latents {

@@ -3,13 +3,59 @@
 use bytesize::ByteSize;
 
 use super::Canvas;
+use crate::device::Limits;
 use crate::error::{Error, Result};
-use crate::model::{Model, SCALE, cost};
+use crate::model::{AutoencoderConfig, Model, SCALE, UNetConfig, cost};
+use crate::settings::{Select, Settings};
 
 /// Copies of all latents that a step holds: sample, prediction, noise, shift, history.
 const LATENT_COPIES: f64 = 8.0;
 /// Copies of the finished picture: planes, interleaved, and those of the colour fix and the check.
 const PICTURE_COPIES: f64 = 6.0;
+
+/// What must be known of a model and its device to say what a picture will cost.
+#[derive(Clone, Debug)]
+pub struct Estimator {
+    unet: UNetConfig,
+    vqvae: AutoencoderConfig,
+    limits: Limits,
+    device: String,
+}
+
+impl Estimator {
+    /// For a loaded model.
+    pub fn of(model: &Model) -> Self {
+        Estimator {
+            unet: model.unet().config().clone(),
+            vqvae: model.vqvae().config().clone(),
+            limits: model.target().limits(),
+            device: model.target().place().name(),
+        }
+    }
+
+    /// Work (floating-point operations) of sampling `settings` on `canvas` and decoding one result, or all
+    /// where all are asked for.
+    pub fn work(&self, canvas: &Canvas, settings: &Settings) -> f64 {
+        let decodes = match settings.select {
+            Select::All => settings.particles,
+            _ => 1,
+        };
+        let evaluations = f64::from(settings.steps * settings.particles);
+        evaluations * self.evaluation_work(canvas) + f64::from(decodes) * self.decode_work(canvas)
+    }
+
+    /// Work of one particle's network evaluation.
+    pub fn evaluation_work(&self, canvas: &Canvas) -> f64 {
+        let [height, width] = canvas.padded;
+        cost::unet(&self.unet, height, width).flops
+    }
+
+    /// Work of decoding one result.
+    pub fn decode_work(&self, canvas: &Canvas) -> f64 {
+        let [height, width] = canvas.padded;
+        cost::decoder(&self.vqvae, height, width).flops
+    }
+}
 
 /// The plan for one picture.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -26,21 +72,21 @@ pub struct Plan {
 
 impl Plan {
     /// Fits `particles` on `canvas`, at most `most` at a time, into `budget` bytes and into what the
-    /// model's device takes as one tensor; an error if even one at a time is too much.
+    /// device takes as one tensor; an error if even one at a time is too much.
     pub fn new(
-        model: &Model,
+        model: &Estimator,
         canvas: &Canvas,
         particles: usize,
         decodes: usize,
         budget: u64,
         most: Option<usize>,
     ) -> Result<Self> {
-        let limits = model.target().limits();
+        let limits = model.limits;
         let [height, width] = canvas.padded;
-        let unet = cost::unet(model.unet().config(), height, width);
-        let decoder = cost::decoder(model.vqvae().config(), height, width);
+        let unet = cost::unet(&model.unet, height, width);
+        let decoder = cost::decoder(&model.vqvae, height, width);
         let cells = (height * width) as f64;
-        let channels = model.vqvae().latent_channels() as f64;
+        let channels = model.vqvae.latent_channels as f64;
         let latents = 4.0 * cells * channels * particles as f64 * LATENT_COPIES;
         let pixels = cells * (SCALE * SCALE) as f64;
         let picture = 4.0 * 3.0 * pixels;
@@ -65,7 +111,7 @@ impl Plan {
                 canvas.picture[1],
                 canvas.picture[0],
                 size(largest(1)),
-                model.target().place().name(),
+                model.device,
                 size(most_bytes)
             )));
         }

@@ -6,7 +6,7 @@ use crate::model::SCALE;
 
 /// Pixels of the input that the network sees around a region. With the bundled model that brings a region
 /// to within 1 of 255 of the same part of the whole, on average; 32 would halve the rest.
-const MARGIN: usize = 16;
+pub const MARGIN: usize = 16;
 
 /// A rectangle of the input, in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -116,7 +116,7 @@ pub enum Solver {
 }
 
 /// What is done to the colours of the finished picture.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum ColorFix {
     /// Nothing
@@ -159,6 +159,7 @@ impl Preset {
                 steps: Some(50),
                 eta: Some(0.0),
                 color_fix: None,
+                strength: None,
                 seed: None,
                 scheduler: Some(SchedulerVariant::Minkds),
             },

@@ -42,6 +42,8 @@ pub struct Settings {
     pub eta: f64,
     /// What is done to the colours of the finished picture.
     pub color_fix: ColorFix,
+    /// How much of the result is mixed with the plain enlargement, 0..=1; 1 is the result itself.
+    pub strength: f64,
     /// Names the noise.
     pub seed: u64,
     /// Whose details the sampler follows; only a preset changes it.
@@ -65,6 +67,7 @@ impl Default for Settings {
             steps: 50,
             eta: 0.0,
             color_fix: ColorFix::None,
+            strength: 1.0,
             seed: 0,
             scheduler: SchedulerVariant::Diffusers,
         }
@@ -143,6 +146,12 @@ pub struct Patch {
     #[arg(long, value_enum)]
     pub color_fix: Option<ColorFix>,
 
+    #[arg(long, value_name = "X", allow_hyphen_values = true,
+          value_parser = |s: &str| range::STRENGTH.parse(s), help = "How much of the result, the rest being the plain enlargement, 0 to 1",
+          long_help = range::STRENGTH.help)]
+    #[allow(missing_docs)]
+    pub strength: Option<f64>,
+
     /// Which randomness to use: the same seed gives the same picture
     #[arg(long, value_name = "U64", allow_hyphen_values = true,
           value_parser = |s: &str| s.parse::<u64>().map_err(|_| "use a whole number from 0 to 18446744073709551615"))]
@@ -199,6 +208,7 @@ impl Settings {
         set(&mut self.steps, &patch.steps);
         set(&mut self.eta, &patch.eta);
         set(&mut self.color_fix, &patch.color_fix);
+        set(&mut self.strength, &patch.strength);
         set(&mut self.seed, &patch.seed);
         set(&mut self.scheduler, &patch.scheduler);
     }
@@ -213,6 +223,7 @@ impl Settings {
             self.window.check()?;
             range::STEPS.check(self.steps)?;
             range::ETA.check(self.eta)?;
+            range::STRENGTH.check(self.strength)?;
             if self.eta > 0.0 && self.solver != Solver::Ddim {
                 return Err("eta works with DDIM only: use --solver ddim or --eta 0".into());
             }
@@ -240,6 +251,7 @@ impl Settings {
             format!("--steps {}", self.steps),
             format!("--eta {}", self.eta),
             format!("--color-fix {}", name(&self.color_fix)),
+            format!("--strength {}", self.strength),
             format!("--seed {}", self.seed),
         ];
         if self.vanilla {

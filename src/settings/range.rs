@@ -116,6 +116,15 @@ pub const ETA: Range<f64> = Range::new(
     "How much fresh randomness DDIM adds at every step: 0 none, 1 as much as in training",
 );
 
+/// `--strength`.
+pub const STRENGTH: Range<f64> = Range::new(
+    "strength",
+    0.0,
+    1.0,
+    "How much of the result is shown: 1 all of it, 0 only the plain enlargement of the input, between \
+     them a mixture of both",
+);
+
 /// The ends of `--window`, fractions of the training steps.
 pub const WINDOW: Range<f64> = Range::new(
     "window",

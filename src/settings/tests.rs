@@ -46,6 +46,7 @@ fn the_command_line_asks_for_the_same_settings() {
         steps: 9,
         eta: 0.0,
         color_fix: ColorFix::Consistency,
+        strength: 0.625,
         seed: u64::MAX,
         scheduler: SchedulerVariant::Diffusers,
     };

@@ -194,7 +194,7 @@ fn threads_do_not_matter() {
 #[test]
 fn micro_batches_under_a_memory_limit_do_not_matter() {
     use minkds::model::{Model, ModelSource};
-    use minkds::pipeline::{Plan, canvas};
+    use minkds::pipeline::{Estimator, Plan, canvas};
 
     let model = Model::load(
         &ModelSource::Bundled,
@@ -202,7 +202,16 @@ fn micro_batches_under_a_memory_limit_do_not_matter() {
         &mut |_, _, _| (),
     )
     .unwrap();
-    let plan = |budget| Plan::new(&model, &canvas(&model, 12, 12), 28, 1, budget, None);
+    let plan = |budget| {
+        Plan::new(
+            &Estimator::of(&model),
+            &canvas(&model, 12, 12),
+            28,
+            1,
+            budget,
+            None,
+        )
+    };
     assert_eq!(plan(u64::MAX).unwrap().batch, 28);
     let step = 1 << 20;
     let lowest = (1..).map(|i| i * step).find(|&budget| plan(budget).is_ok());

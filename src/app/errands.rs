@@ -1,0 +1,254 @@
+//! Everything that waits for disks or for the person: opening, saving, dialogs. Each errand has a thread
+//! of its own for as long as it takes; what it brings is fetched by the window's next frame.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use eframe::egui;
+
+use super::compose;
+use super::input::Input;
+use super::raster::Raster;
+use super::state::{Layer, Run};
+use crate::error::{Error, Result, caught};
+use crate::image_io::{self, Existing, Format, blend};
+use crate::job::{self, Task};
+use crate::pipeline::{Region, Rgb};
+
+/// Endings of files that are worth an attempt.
+const ENDINGS: [&str; 7] = ["png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp"];
+/// What the bundled model makes of the example with its own settings, made by `tools/figures.py`.
+const EXAMPLE_RESULT: &[u8] = include_bytes!("../../assets/example_x4.png");
+
+/// What an errand brought; errors are sentences.
+pub enum Done {
+    /// A picture was opened.
+    Opened(Result<Arc<Input>, String>),
+    /// Files were chosen to be opened.
+    Chosen(Vec<PathBuf>),
+    /// A run's picture was read from its file.
+    Loaded(u64, Result<Arc<Raster>, String>),
+    /// A run is to be saved there.
+    SaveTo(u64, PathBuf),
+    /// It was, with these warnings.
+    Saved(u64, Result<(PathBuf, Vec<String>), String>),
+    /// A comparison was saved.
+    Compared(Result<PathBuf, String>),
+    /// A model's folder was chosen.
+    ModelFolder(PathBuf),
+    /// A folder for the queue's results was chosen.
+    QueueFolder(PathBuf),
+    /// The result lies in the clipboard.
+    Copied(Result<(), String>),
+}
+
+/// One picture of a comparison.
+pub struct Half {
+    /// What it is called.
+    pub title: String,
+    /// Its pictures, the lowest first.
+    pub layers: Vec<Layer>,
+}
+
+/// A run to be saved.
+pub struct SaveJob {
+    /// The run.
+    pub run: Run,
+    /// The file it becomes.
+    pub task: Task,
+    /// How strong.
+    pub strength: f64,
+}
+
+/// Sends threads on errands.
+#[derive(Clone)]
+pub struct Errands {
+    results: Sender<Done>,
+    wake: Arc<dyn Fn() + Send + Sync>,
+}
+
+impl Errands {
+    /// `wake` is called, from any thread, when something has been brought to the receiver.
+    pub fn new(wake: impl Fn() + Send + Sync + 'static) -> (Self, Receiver<Done>) {
+        let (results, receiver) = channel();
+        let wake = Arc::new(wake);
+        (Errands { results, wake }, receiver)
+    }
+
+    /// Opens a picture.
+    pub fn open(&self, path: PathBuf) {
+        self.send(move || Done::Opened(said(|| Input::read(&path).map(Arc::new))));
+    }
+
+    /// Opens the bundled example.
+    pub fn open_example(&self) {
+        self.send(|| Done::Opened(said(|| Input::example().map(Arc::new))));
+    }
+
+    /// Opens what was in the clipboard.
+    pub fn open_pasted(&self, image: Arc<egui::ColorImage>) {
+        self.send(move || Done::Opened(said(|| Ok(Arc::new(Input::pasted(&image))))));
+    }
+
+    /// Reads a run's picture.
+    pub fn load_run(&self, run: u64, file: PathBuf) {
+        self.send(move || Done::Loaded(run, said(|| raster(&file))));
+    }
+
+    /// Puts the example's result into `file`, as if it had been drawn just now.
+    pub fn example_result(&self, run: u64, file: PathBuf) {
+        self.send(move || {
+            let unpack = || {
+                let picture = image_io::decode_png(EXAMPLE_RESULT)?;
+                image_io::encode(&picture, &file, Format::Png, Existing::Overwrite)?;
+                raster(&file)
+            };
+            Done::Loaded(run, said(unpack))
+        });
+    }
+
+    /// Saves a run.
+    pub fn save(&self, job: SaveJob) {
+        self.send(move || {
+            let save = || {
+                let mut picture = image_io::decode(&job.run.file)?.picture;
+                let region = job.run.region.unwrap_or(Region::whole(&job.run.input.rgb));
+                let part = job.run.input.part(region);
+                blend(&mut picture, &part.values, job.strength);
+                job::save(&picture, &job.task)
+            };
+            Done::Saved(job.run.id, said(save))
+        });
+    }
+
+    /// Asks which pictures to open.
+    pub fn ask_open(&self, folder: Option<PathBuf>) {
+        let dialog = in_folder(folder).set_title("Open pictures");
+        let dialog = dialog.add_filter("pictures", &ENDINGS).pick_files();
+        self.ask(dialog, |files| {
+            Done::Chosen(files.iter().map(|file| file.path().to_path_buf()).collect())
+        });
+    }
+
+    /// Asks for a model's folder.
+    pub fn ask_model_folder(&self) {
+        let dialog =
+            rfd::AsyncFileDialog::new().set_title("A model's folder, with model_index.json");
+        self.ask(dialog.pick_folder(), |folder| {
+            Done::ModelFolder(folder.path().to_path_buf())
+        });
+    }
+
+    /// Asks where the queue's results go.
+    pub fn ask_queue_folder(&self, folder: Option<PathBuf>) {
+        let dialog = in_folder(folder)
+            .set_title("A folder for the results")
+            .pick_folder();
+        self.ask(dialog, |folder| {
+            Done::QueueFolder(folder.path().to_path_buf())
+        });
+    }
+
+    /// Asks where a run is to be saved.
+    pub fn ask_save(&self, run: u64, folder: Option<PathBuf>, name: String) {
+        let dialog = in_folder(folder)
+            .set_title("Save the result")
+            .set_file_name(name);
+        self.ask(dialog.save_file(), move |file| {
+            Done::SaveTo(run, file.path().to_path_buf())
+        });
+    }
+
+    /// Saves a comparison of `region`, asking where.
+    pub fn save_comparison(
+        &self,
+        halves: Vec<Half>,
+        region: Region,
+        caption: String,
+        folder: Option<PathBuf>,
+        name: String,
+    ) {
+        let dialog = in_folder(folder)
+            .set_title("Save the comparison")
+            .set_file_name(name);
+        self.ask(dialog.save_file(), move |file| {
+            let path = file.path().to_path_buf();
+            Done::Compared(said(|| compose::save(&halves, region, &caption, &path)))
+        });
+    }
+
+    /// Puts a picture into the clipboard.
+    pub fn copy(&self, half: Half, region: Region, context: egui::Context) {
+        self.send(move || {
+            let copy = || {
+                let (width, height, pixels) = compose::half(&half.layers, region);
+                let bytes: Vec<u8> = pixels.into_flattened();
+                let image = egui::ColorImage::from_rgba_unmultiplied([width, height], &bytes);
+                context.copy_image(image);
+                Ok(())
+            };
+            Done::Copied(said(copy))
+        });
+    }
+
+    /// A thread for `work`.
+    fn send(&self, work: impl FnOnce() -> Done + Send + 'static) {
+        let (results, wake) = (self.results.clone(), self.wake.clone());
+        let thread = std::thread::Builder::new().name("minkds-errand".into());
+        let started = thread.spawn(move || {
+            let _ = results.send(work());
+            wake();
+        });
+        if let Err(error) = started {
+            let what = format!("no thread can be started: {error}");
+            let _ = self.results.send(Done::Opened(Err(what)));
+        }
+    }
+
+    /// A thread that waits for a dialog; nothing follows if the person closes it.
+    fn ask<T: Send + 'static>(
+        &self,
+        dialog: impl Future<Output = Option<T>> + Send + 'static,
+        then: impl FnOnce(T) -> Done + Send + 'static,
+    ) {
+        let (results, wake) = (self.results.clone(), self.wake.clone());
+        let thread = std::thread::Builder::new().name("minkds-dialog".into());
+        let _ = thread.spawn(move || {
+            if let Some(answer) = pollster::block_on(dialog) {
+                let _ = results.send(then(answer));
+                wake();
+            }
+        });
+    }
+}
+
+/// Whether a file's name is that of a picture.
+pub fn has_picture_ending(path: &Path) -> bool {
+    let ending = path.extension().and_then(|ending| ending.to_str());
+    ending.is_some_and(|ending| ENDINGS.contains(&ending.to_ascii_lowercase().as_str()))
+}
+
+/// The error in words; a panic becomes one.
+fn said<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, String> {
+    caught(work).map_err(|error| error.to_string())
+}
+
+fn raster(file: &Path) -> Result<Arc<Raster>> {
+    let picture = image_io::decode(file)?.picture;
+    let rgb = Rgb {
+        width: picture.width,
+        height: picture.height,
+        values: picture.rgb,
+    };
+    Ok(Arc::new(Raster::from_rgb(&rgb, picture.alpha.as_deref())))
+}
+
+fn in_folder(folder: Option<PathBuf>) -> rfd::AsyncFileDialog {
+    let dialog = rfd::AsyncFileDialog::new();
+    match folder.filter(|folder| folder.is_dir()) {
+        Some(folder) => dialog.set_directory(folder),
+        None => dialog,
+    }
+}

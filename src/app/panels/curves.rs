@@ -1,0 +1,135 @@
+//! How far the particles lie apart at each step, with steering and without, and how strongly they are
+//! steered. Pointing at a step shows the picture as it was then.
+
+use eframe::egui::{self, Ui};
+use egui_plot::{Corner, Legend, Line, Plot, PlotPoints, Points, VLine};
+
+use crate::app::actions::Action;
+use crate::app::state::State;
+use crate::app::style;
+use crate::app::worker::{Side, Step};
+
+const HEIGHT: f32 = 170.0;
+
+pub fn show(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
+    let header = ui.selectable_label(state.look.shows_curves, "Agreement of the particles");
+    let header = header.on_hover_text(
+        "How far the particles lie apart at each step: steering should pull the curve down. Vanilla is drawn \
+         beside it for comparison",
+    );
+    if header.clicked() {
+        actions.push(Action::Curves);
+    }
+    if !state.look.shows_curves {
+        state.look.step = None;
+        return;
+    }
+    let curve = |side: Side| state.front().curves.get(&side).cloned().unwrap_or_default();
+    let (steered, plain) = (curve(Side::Steered), curve(Side::Plain));
+    let steps = steered.len().max(plain.len());
+    if steps == 0 {
+        ui.weak("appears with the first run");
+        return;
+    }
+    let distances = |curve: &[Step]| -> Vec<[f64; 2]> {
+        curve
+            .iter()
+            .map(|step| [step.index as f64 + 1.0, step.distance])
+            .collect()
+    };
+    let most = steered
+        .iter()
+        .chain(&plain)
+        .map(|step| step.distance)
+        .fold(0.0, f64::max);
+    let strength: Vec<[f64; 2]> = steered
+        .iter()
+        .map(|step| [step.index as f64 + 1.0, step.gamma * most.max(1e-6)])
+        .collect();
+    let pointed = state.look.step;
+    let plot = Plot::new("curves")
+        .height(HEIGHT)
+        .include_y(0.0)
+        .include_x(1.0)
+        .include_x(steps as f64)
+        .allow_zoom(false)
+        .allow_scroll(false)
+        .allow_drag(false)
+        .allow_boxed_zoom(false)
+        .x_axis_label("step")
+        .y_axis_min_width(28.0)
+        .legend(
+            Legend::default()
+                .background_alpha(0.6)
+                .position(Corner::LeftTop),
+        );
+    let shown = plot.show(ui, |plot| {
+        let line = |name: &str, points: Vec<[f64; 2]>| {
+            Line::new(name.to_string(), PlotPoints::from(points))
+        };
+        plot.line(line("vanilla", distances(&plain)).color(style::VANILLA));
+        plot.line(
+            line("KDS", distances(&steered))
+                .color(style::ACCENT)
+                .width(2.0),
+        );
+        let dotted = egui_plot::LineStyle::dashed_dense();
+        plot.line(
+            line("gamma", strength)
+                .style(dotted)
+                .color(egui::Color32::GRAY),
+        );
+        if let Some((side, index)) = pointed {
+            let (curve, color) = match side {
+                Side::Steered => (&steered, style::ACCENT),
+                Side::Plain => (&plain, style::VANILLA),
+            };
+            if let Some(step) = curve.get(index) {
+                let at = step.index as f64 + 1.0;
+                plot.vline(VLine::new("pointed at", at).color(egui::Color32::GRAY));
+                plot.points(
+                    Points::new("step", vec![[at, step.distance]])
+                        .radius(4.0)
+                        .color(color),
+                );
+            }
+        }
+        plot.pointer_coordinate()
+    });
+    let is_over = shown.response.hovered();
+    state.look.step = shown.inner.filter(|_| is_over).and_then(|pointer| {
+        let nearest = |curve: &[Step]| {
+            let index =
+                (pointer.x.round() - 1.0).clamp(0.0, curve.len().saturating_sub(1) as f64) as usize;
+            curve
+                .get(index)
+                .map(|step| (index, (step.distance - pointer.y).abs()))
+        };
+        match (nearest(&steered), nearest(&plain)) {
+            (Some((index, near)), Some((_, other))) if near <= other => {
+                Some((Side::Steered, index))
+            }
+            (_, Some((index, _))) => Some((Side::Plain, index)),
+            (Some((index, _)), None) => Some((Side::Steered, index)),
+            (None, None) => None,
+        }
+    });
+    if let Some((side, index)) = state.look.step {
+        let curve = if side == Side::Steered {
+            &steered
+        } else {
+            &plain
+        };
+        if let Some(step) = curve.get(index) {
+            ui.weak(format!(
+                "step {} at t/T {:.2}: distance {:.3}, gamma {:.2}",
+                step.index + 1,
+                step.time,
+                step.distance,
+                step.gamma
+            ));
+        }
+    } else {
+        ui.weak("point at a step to see the picture as it was then");
+    }
+}

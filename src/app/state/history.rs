@@ -1,0 +1,457 @@
+//! Finished runs: settings, a thumbnail and a file each; at most the pinned ones as pictures in memory.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::{Done, State};
+use crate::app::errands::{Half, SaveJob};
+use crate::app::input::Input;
+use crate::app::raster::Raster;
+use crate::app::worker::{Drawn, Side, Slot};
+use crate::job;
+use crate::kds::Choice;
+use crate::pipeline::Region;
+use crate::settings::{SchedulerVariant, Settings};
+
+/// Longest side of a thumbnail.
+const THUMBNAIL: usize = 96;
+/// Runs that only tried something, at most; older ones are forgotten with their files.
+const MOST_TRIALS: usize = 40;
+
+/// A finished run.
+#[derive(Clone)]
+pub struct Run {
+    /// Its drawing's number.
+    pub id: u64,
+    /// The picture.
+    pub input: Arc<Input>,
+    /// How it was drawn.
+    pub settings: Settings,
+    /// The part, if it is not the whole.
+    pub region: Option<Region>,
+    /// Which particle it is.
+    pub choice: Choice,
+    /// Small.
+    pub thumbnail: Arc<Raster>,
+    /// The picture as a PNG file.
+    pub file: PathBuf,
+    /// Seconds that it took.
+    pub seconds: Option<f64>,
+    /// Where the person saved it.
+    pub saved: Option<PathBuf>,
+}
+
+impl Run {
+    /// What tells it from others.
+    pub fn title(&self) -> String {
+        let settings = &self.settings;
+        let steering = if settings.vanilla {
+            "vanilla".to_string()
+        } else {
+            format!(
+                "h {:.3}, p {}, γ {:.2}",
+                settings.bandwidth.value(),
+                settings.patch_size,
+                settings.gamma_0
+            )
+        };
+        let part = if self.region.is_some() {
+            "tried"
+        } else {
+            "whole"
+        };
+        format!(
+            "{part}: N {}, {steering}, {} steps",
+            settings.particles, settings.steps
+        )
+    }
+}
+
+/// All of them.
+#[derive(Default)]
+pub struct History {
+    runs: Vec<Run>,
+    pins: [Option<u64>; 2],
+    pictures: Vec<(u64, Arc<Raster>)>,
+    /// The run that is looked at.
+    pub selected: Option<u64>,
+}
+
+impl History {
+    /// The oldest first.
+    pub fn runs(&self) -> &[Run] {
+        &self.runs
+    }
+
+    /// One of them.
+    pub fn run(&self, id: u64) -> Option<&Run> {
+        self.runs.iter().find(|run| run.id == id)
+    }
+
+    /// The two that are compared.
+    pub fn pins(&self) -> [Option<u64>; 2] {
+        self.pins
+    }
+
+    /// A pinned run's picture, once it is loaded.
+    pub fn picture(&self, id: Option<u64>) -> Option<Arc<Raster>> {
+        let found = self.pictures.iter().find(|(of, _)| Some(*of) == id);
+        found.map(|(_, picture)| picture.clone())
+    }
+
+    /// Whole results that were not saved.
+    pub fn unsaved(&self) -> impl Iterator<Item = &Run> {
+        let whole = |run: &&Run| run.region.is_none() && run.saved.is_none();
+        self.runs
+            .iter()
+            .filter(whole)
+            .filter(|run| !run.input.is_example)
+    }
+
+    pub(super) fn saved(&mut self, id: u64, path: PathBuf) {
+        if let Some(run) = self.runs.iter_mut().find(|run| run.id == id) {
+            run.saved = Some(path);
+        }
+    }
+
+    pub(super) fn unpin(&mut self) {
+        self.pins = [None; 2];
+        self.pictures.clear();
+    }
+
+    fn add(&mut self, run: Run) {
+        self.selected = Some(run.id);
+        if self.runs.iter().any(|known| known.id == run.id) {
+            return;
+        }
+        self.runs.push(run);
+        let is_old_trial = |run: &Run| run.region.is_some() && !self.pins.contains(&Some(run.id));
+        let trials = self.runs.iter().filter(|run| run.region.is_some()).count();
+        if trials > MOST_TRIALS
+            && let Some(oldest) = self.runs.iter().position(is_old_trial)
+        {
+            // Its file is this window's own; if it stays, the folder's end takes it along.
+            let _ = std::fs::remove_file(self.runs.remove(oldest).file);
+        }
+    }
+}
+
+impl State {
+    /// A finished steered run goes into the history.
+    pub(super) fn remember(&mut self, drawn: &Drawn) {
+        let shown = match drawn.slot {
+            Slot::Whole => &self.whole,
+            Slot::Live => &self.live,
+        };
+        let (Some(settings), Some(input)) = (shown.settings(), &self.input) else {
+            return;
+        };
+        let Some(file) = drawn.file.clone().filter(|_| drawn.side == Side::Steered) else {
+            return;
+        };
+        self.history.add(Run {
+            id: drawn.drawing,
+            input: input.clone(),
+            settings: settings.clone(),
+            region: (drawn.slot == Slot::Live).then_some(drawn.region),
+            choice: drawn.choice,
+            thumbnail: Arc::new(drawn.picture.reduced_to(THUMBNAIL)),
+            file,
+            seconds: drawn.seconds,
+            saved: None,
+        });
+    }
+
+    /// Back to a run: its picture and its settings.
+    pub fn select(&mut self, id: u64) {
+        let Some(run) = self.history.run(id).cloned() else {
+            return;
+        };
+        if self.whole.is_busy() {
+            return;
+        }
+        if self
+            .input
+            .as_ref()
+            .is_none_or(|input| input.id != run.input.id)
+        {
+            self.done(Done::Opened(Ok(run.input.clone())));
+        }
+        self.history.selected = Some(id);
+        self.set_settings(run.settings.clone());
+        if run.region.is_some() {
+            self.region = run.region;
+        }
+        self.errands.load_run(id, run.file.clone());
+    }
+
+    /// Pins a run for comparing, or lets it go; a third one takes the older one's place.
+    pub fn pin(&mut self, id: u64) {
+        let pins = &mut self.history.pins;
+        if let Some(pinned) = pins.iter().position(|pin| *pin == Some(id)) {
+            pins[pinned] = None;
+            self.history.pictures.retain(|(of, _)| *of != id);
+            return;
+        }
+        let Some(run) = self.history.runs.iter().find(|run| run.id == id) else {
+            return;
+        };
+        if self
+            .input
+            .as_ref()
+            .is_none_or(|input| input.id != run.input.id)
+        {
+            self.note("only runs of the picture that is open can be compared".into());
+            return;
+        }
+        match pins.iter().position(Option::is_none) {
+            Some(free) => pins[free] = Some(id),
+            None => *pins = [pins[1], Some(id)],
+        }
+        let pins = *pins;
+        self.history
+            .pictures
+            .retain(|(of, _)| pins.contains(&Some(*of)));
+        self.errands.load_run(id, run.file.clone());
+    }
+
+    pub(super) fn run_loaded(&mut self, id: u64, picture: Arc<Raster>) {
+        if self.history.pins.contains(&Some(id)) && self.history.picture(Some(id)).is_none() {
+            self.history.pictures.push((id, picture.clone()));
+        }
+        let Some(run) = self.history.run(id).cloned() else {
+            return;
+        };
+        let is_open = self
+            .input
+            .as_ref()
+            .is_some_and(|input| input.id == run.input.id);
+        if self.history.selected != Some(id) || !is_open || self.whole.is_busy() {
+            return;
+        }
+        let drawn = Drawn {
+            slot: if run.region.is_some() {
+                Slot::Live
+            } else {
+                Slot::Whole
+            },
+            drawing: id,
+            side: Side::Steered,
+            region: run.region.unwrap_or(Region::whole(&run.input.rgb)),
+            choice: run.choice,
+            picture,
+            file: Some(run.file.clone()),
+            particles: Vec::new(),
+            curve: Arc::default(),
+            seconds: run.seconds,
+        };
+        if run.region.is_none() {
+            self.whole.set(run.input, None, run.settings, drawn);
+        } else if !self.live.is_of(&run.input, run.region, &run.settings) {
+            self.live.set(run.input, run.region, run.settings, drawn);
+        }
+    }
+
+    /// The example's own result, made beforehand with the model's settings, so that there is something to
+    /// see at once.
+    pub(super) fn show_ready_example(&mut self) {
+        let (Some(input), Some(ready)) = (self.input.clone(), self.ready()) else {
+            return;
+        };
+        if !input.is_example || !ready.is_bundled || self.whole.is_wanted() {
+            return;
+        }
+        let settings = ready.recommended.clone();
+        let id = self.new_id();
+        self.errands.example_result(id, self.session.file(id));
+        self.whole.expect(id, input.clone(), None, settings.clone());
+        self.history.add(Run {
+            id,
+            region: None,
+            choice: Choice::Particle(0),
+            thumbnail: Arc::new(input.raster.reduced_to(THUMBNAIL)),
+            input,
+            settings,
+            file: self.session.file(id),
+            seconds: None,
+            saved: None,
+        });
+    }
+
+    /// The whole result that saving means: the one that is shown, else the selected one.
+    pub fn run_to_save(&self) -> Option<&Run> {
+        let shown = self
+            .whole
+            .steered
+            .as_ref()
+            .and_then(|drawn| self.history.run(drawn.drawing));
+        let selected = self.history.selected.and_then(|id| self.history.run(id));
+        shown.or(selected).filter(|run| run.region.is_none())
+    }
+
+    /// Saves beside the input (or where the command line said), under a name that is free.
+    pub fn save(&mut self, id: u64) {
+        let Some(run) = self.history.run(id).cloned() else {
+            return;
+        };
+        let Some(input) = run.input.path.clone() else {
+            return self.save_as(id);
+        };
+        let output = self.output.as_deref();
+        let conflict = Some(job::OnConflict::Unique);
+        match job::plan(std::slice::from_ref(&input), output, conflict) {
+            Ok(mut tasks) => {
+                if let Some(task) = tasks.pop() {
+                    let settings = self.saved_settings(&run);
+                    self.errands.save(SaveJob {
+                        run,
+                        task,
+                        strength: settings.strength,
+                    });
+                }
+            }
+            Err(error) => self.complain(error.to_string()),
+        }
+    }
+
+    /// Asks where to.
+    pub fn save_as(&mut self, id: u64) {
+        let Some(run) = self.history.run(id) else {
+            return;
+        };
+        let name = match &run.input.path {
+            Some(path) => job::enlarged_name(path).to_string_lossy().into_owned(),
+            None => "enlarged.png".to_string(),
+        };
+        let folder = run
+            .input
+            .path
+            .as_deref()
+            .map(|path| job::folder_of(path).to_path_buf());
+        self.errands
+            .ask_save(id, folder.or(self.remembered.folder.clone()), name);
+    }
+
+    pub(super) fn save_to(&mut self, id: u64, path: PathBuf) {
+        let Some(run) = self.history.run(id).cloned() else {
+            return;
+        };
+        let input = run
+            .input
+            .path
+            .clone()
+            .unwrap_or_else(|| "pasted picture.png".into());
+        let conflict = Some(job::OnConflict::Overwrite);
+        match job::plan(&[input], Some(&path), conflict) {
+            Ok(mut tasks) => {
+                if let Some(task) = tasks.pop() {
+                    let settings = self.saved_settings(&run);
+                    self.errands.save(SaveJob {
+                        run,
+                        task,
+                        strength: settings.strength,
+                    });
+                }
+            }
+            Err(error) => self.complain(error.to_string()),
+        }
+    }
+
+    /// A run is saved as strong as it is seen.
+    fn saved_settings(&self, run: &Run) -> Settings {
+        let shown = self.whole.steered.as_ref().map(|drawn| drawn.drawing);
+        let strength = if shown == Some(run.id) {
+            self.settings.strength
+        } else {
+            run.settings.strength
+        };
+        Settings {
+            strength,
+            ..run.settings.clone()
+        }
+    }
+
+    /// The command that makes a run's file without a window; an error says why there is none.
+    ///
+    /// # Errors
+    /// A sentence, where the picture lies in no file.
+    pub fn command_line(&self, run: &Run) -> Result<String, String> {
+        let Some(path) = &run.input.path else {
+            return Err("the picture lies in no file: save it first, and open that".into());
+        };
+        let mut words = vec!["minkds".to_string(), "--no-gui".to_string()];
+        let text = |path: &std::path::Path| path.display().to_string();
+        words.push(text(path));
+        if let Some(saved) = &run.saved {
+            words.extend(["-o".to_string(), text(saved)]);
+        }
+        if self.setup.model != crate::model::ModelSource::Bundled {
+            words.extend(["--model".to_string(), self.setup.model.to_string()]);
+        }
+        if self.setup.device != crate::device::DeviceChoice::Auto {
+            words.extend(["--device".to_string(), self.setup.device.to_string()]);
+        }
+        if self.setup.precision != crate::device::Precision::Auto {
+            let precision = match self.setup.precision {
+                crate::device::Precision::F16 => "f16",
+                _ => "f32",
+            };
+            words.extend(["--precision".to_string(), precision.to_string()]);
+        }
+        if run.settings.scheduler == SchedulerVariant::Minkds {
+            words.extend(["--preset".to_string(), "minkds".to_string()]);
+        }
+        let quoted =
+            shlex::try_join(words.iter().map(String::as_str)).map_err(|error| error.to_string())?;
+        Ok(format!(
+            "{quoted} {}",
+            self.saved_settings(run).command_line()
+        ))
+    }
+
+    /// Saves both halves of the comparison that is shown, side by side with a caption.
+    pub fn save_comparison(&mut self) {
+        let Some(input) = self.input.clone() else {
+            return;
+        };
+        let halves: Vec<Half> = (self.panes().into_iter())
+            .map(|pane| Half {
+                title: self.title(pane),
+                layers: self.layers(pane),
+            })
+            .collect();
+        if halves.is_empty() {
+            return self.note("this way of comparing has no halves: take another one".into());
+        }
+        let front = self.front();
+        let drawn = front.steered.as_ref().map(|drawn| drawn.region);
+        let region = drawn.unwrap_or(Region::whole(&input.rgb));
+        let line = self.settings.command_line();
+        let caption = format!("{}, {}", input.name, line);
+        let stem = std::path::Path::new(&input.name)
+            .file_stem()
+            .unwrap_or_default()
+            .to_os_string();
+        let name = format!("{}_comparison.png", stem.to_string_lossy());
+        let folder = input
+            .path
+            .as_deref()
+            .map(|path| job::folder_of(path).to_path_buf());
+        let folder = folder.or(self.remembered.folder.clone());
+        self.errands
+            .save_comparison(halves, region, caption, folder, name);
+    }
+
+    /// Puts the result into the clipboard.
+    pub fn copy(&mut self, context: &eframe::egui::Context) {
+        let front = self.front();
+        let Some(drawn) = &front.steered else {
+            return self.note("there is no result to copy yet".into());
+        };
+        let half = Half {
+            title: String::new(),
+            layers: self.layers(super::Pane::Kds),
+        };
+        self.errands.copy(half, drawn.region, context.clone());
+    }
+}

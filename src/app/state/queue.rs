@@ -1,0 +1,202 @@
+//! Files that are enlarged one after the other.
+
+use std::path::{Path, PathBuf};
+
+use super::State;
+use crate::app::worker::{Queue, QueueReport};
+use crate::job::{self, Job, OnConflict};
+
+/// How far a file is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ItemState {
+    /// Its turn has not come.
+    Waiting,
+    /// 0..=1.
+    Running(f64),
+    /// It became this file.
+    Done(PathBuf),
+    /// Its result was there already.
+    Skipped(PathBuf),
+    /// Why it could not be enlarged.
+    Failed(String),
+}
+
+/// A file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Item {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// How far it is.
+    pub state: ItemState,
+}
+
+/// The queue.
+#[derive(Clone, Debug, Default)]
+pub struct QueueState {
+    /// Its files.
+    pub items: Vec<Item>,
+    /// Which of them the worker has, in its order.
+    sent: Vec<usize>,
+    /// Whether it is held.
+    pub is_paused: bool,
+    running: bool,
+}
+
+impl QueueState {
+    /// Whether the worker is at it.
+    pub fn is_running(&self) -> bool {
+        self.running
+    }
+
+    /// Files whose turn has not come.
+    pub fn waiting(&self) -> usize {
+        let waiting = |item: &&Item| item.state == ItemState::Waiting;
+        self.items.iter().filter(waiting).count()
+    }
+
+    /// How much of all is done, 0..=1.
+    pub fn part(&self) -> f64 {
+        let part = |item: &Item| match item.state {
+            ItemState::Waiting => 0.0,
+            ItemState::Running(part) => part,
+            _ => 1.0,
+        };
+        self.items.iter().map(part).sum::<f64>() / self.items.len().max(1) as f64
+    }
+
+    fn add(&mut self, path: PathBuf) {
+        let is_there = |item: &Item| item.path == path && item.state == ItemState::Waiting;
+        if !self.items.iter().any(is_there) {
+            let state = ItemState::Waiting;
+            self.items.push(Item { path, state });
+        }
+    }
+
+    fn set(&mut self, sent: usize, state: ItemState) {
+        if let Some(item) = self
+            .sent
+            .get(sent)
+            .and_then(|&index| self.items.get_mut(index))
+        {
+            item.state = state;
+        }
+    }
+
+    /// What the worker says; something went wrong if there is an answer.
+    pub(super) fn hear(&mut self, report: QueueReport) -> Option<String> {
+        match report {
+            QueueReport::Started(index) => self.set(index, ItemState::Running(0.0)),
+            QueueReport::Progress(index, part) => self.set(index, ItemState::Running(part)),
+            QueueReport::Done(index, path) => self.set(index, ItemState::Done(path)),
+            QueueReport::Skipped(index, path) => self.set(index, ItemState::Skipped(path)),
+            QueueReport::Failed(index, error) => {
+                self.set(index, ItemState::Failed(error.clone()));
+                return Some(error);
+            }
+            QueueReport::Ended(_) => {
+                self.running = false;
+                self.is_paused = false;
+                for item in &mut self.items {
+                    if matches!(item.state, ItemState::Running(_)) {
+                        item.state = ItemState::Waiting;
+                    }
+                }
+            }
+        }
+        None
+    }
+}
+
+impl State {
+    /// Opens one file; several, or a folder's, go into the queue.
+    pub fn add_files(&mut self, paths: Vec<PathBuf>) {
+        let mut files = Vec::new();
+        for path in paths {
+            if path.is_dir() {
+                files.extend(pictures_in(&path));
+            } else {
+                files.push(path);
+            }
+        }
+        if files.len() > 1 {
+            files.iter().cloned().for_each(|file| self.queue.add(file));
+        }
+        match files.into_iter().next() {
+            Some(first) => self.open_file(first),
+            None => self.note("no picture was found there".into()),
+        }
+    }
+
+    /// Opens a file to look at.
+    pub fn open_file(&mut self, path: PathBuf) {
+        let name = path.file_name().unwrap_or(path.as_os_str());
+        self.opening = Some(name.display().to_string());
+        self.errands.open(path);
+    }
+
+    /// Enlarges everything that waits; results go into `folder`, or beside their inputs.
+    pub fn start_queue(&mut self, folder: Option<PathBuf>) {
+        if self.queue.running || self.ready().is_none() {
+            return;
+        }
+        let waiting = |item: &Item| item.state == ItemState::Waiting;
+        let sent: Vec<usize> = (0..self.queue.items.len())
+            .filter(|&index| waiting(&self.queue.items[index]))
+            .collect();
+        let paths: Vec<PathBuf> = sent
+            .iter()
+            .map(|&index| self.queue.items[index].path.clone())
+            .collect();
+        // With a separator at its end it names a folder, for a single file too.
+        let folder = folder.map(|folder| folder.join(""));
+        let tasks = match job::plan(&paths, folder.as_deref(), Some(OnConflict::Skip)) {
+            Ok(tasks) => tasks,
+            Err(error) => return self.complain(error.to_string()),
+        };
+        let job = Job {
+            tasks,
+            latents: None,
+            particles_given: true,
+            save_latents: None,
+            memory_limit: self.setup.memory_limit,
+            check: self.check,
+        };
+        self.queue.sent = sent;
+        self.queue.running = true;
+        let settings = self.settings.clone();
+        self.desk.enqueue(Queue { job, settings });
+    }
+
+    /// Holds the queue, or lets it go on.
+    pub fn pause_queue(&mut self, paused: bool) {
+        self.queue.is_paused = paused;
+        self.desk.pause(paused);
+    }
+
+    /// Takes a file out of the queue.
+    pub fn drop_item(&mut self, index: usize) {
+        if !self.queue.running && index < self.queue.items.len() {
+            self.queue.items.remove(index);
+        }
+    }
+
+    /// Takes everything that is done out of the queue.
+    pub fn clear_done(&mut self) {
+        if !self.queue.running {
+            self.queue
+                .items
+                .retain(|item| item.state == ItemState::Waiting);
+        }
+    }
+}
+
+/// The pictures that lie in a folder, by name.
+fn pictures_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut files: Vec<PathBuf> = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.is_file() && crate::app::errands::has_picture_ending(path))
+        .collect();
+    files.sort();
+    files
+}

@@ -1,0 +1,288 @@
+//! What is shown of one slot: finished pictures, and those of the run in progress.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::app::input::Input;
+use crate::app::raster::Raster;
+use crate::app::worker::{Drawn, Needs, Preview, Side, Spread, Step};
+use crate::pipeline::Region;
+use crate::settings::Settings;
+
+/// How far it is.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Phase {
+    /// Nothing is going on.
+    #[default]
+    Idle,
+    /// Its turn has not come.
+    Waiting,
+    /// It is being drawn.
+    Running {
+        /// Which side.
+        side: Side,
+        /// When it began.
+        since: f64,
+        /// 0..=1.
+        part: f64,
+        /// Seconds left, once that can be told.
+        left: Option<f64>,
+    },
+    /// It could not be drawn.
+    Failed(String),
+}
+
+/// What was wished for.
+struct Wanted {
+    id: u64,
+    input: Arc<Input>,
+    region: Option<Region>,
+    settings: Settings,
+    /// As it lies on the desk.
+    laid: Option<Needs>,
+}
+
+/// One slot.
+#[derive(Default)]
+pub struct Shown {
+    /// With steering.
+    pub steered: Option<Drawn>,
+    /// Without.
+    pub plain: Option<Drawn>,
+    /// Runs in progress.
+    pub previews: HashMap<Side, Preview>,
+    /// Their steps.
+    pub curves: HashMap<Side, Vec<Step>>,
+    /// Decoded particles.
+    pub decoded: HashMap<(Side, usize), Arc<Raster>>,
+    /// How far particles differ.
+    pub spread: Option<Spread>,
+    /// How far it is.
+    pub phase: Phase,
+    wanted: Option<Wanted>,
+}
+
+/// Results belong to settings but for the strength, which is mixed in when they are shown.
+pub fn same_run(a: &Settings, b: &Settings) -> bool {
+    let at_full = |settings: &Settings| Settings {
+        strength: 1.0,
+        ..settings.clone()
+    };
+    at_full(a) == at_full(b)
+}
+
+impl Shown {
+    /// Something else is wanted from now on; what is shown stays until that is there.
+    pub fn want(&mut self, id: u64, input: Arc<Input>, region: Option<Region>, settings: Settings) {
+        self.phase = Phase::Waiting;
+        self.wanted = Some(Wanted {
+            id,
+            input,
+            region,
+            settings,
+            laid: None,
+        });
+    }
+
+    /// What must be laid on the desk so that `needs` are met; `None` if it lies there.
+    #[allow(clippy::type_complexity)]
+    pub fn wish(&mut self, needs: Needs) -> Option<(u64, Arc<Input>, Option<Region>, Settings)> {
+        let wanted = self.wanted.as_mut()?;
+        if wanted.laid == Some(needs) {
+            return None;
+        }
+        if wanted.laid.is_some() && needs == Needs::default() {
+            // Less than before: nothing to do.
+            wanted.laid = Some(needs);
+            return None;
+        }
+        wanted.laid = Some(needs);
+        if matches!(self.phase, Phase::Idle) {
+            self.phase = Phase::Waiting;
+        }
+        Some((
+            wanted.id,
+            wanted.input.clone(),
+            wanted.region,
+            wanted.settings.clone(),
+        ))
+    }
+
+    /// Whether something is wanted, done or not.
+    pub fn is_wanted(&self) -> bool {
+        self.wanted.is_some()
+    }
+
+    /// Whether it is this that is wanted.
+    pub fn is_of(&self, input: &Input, region: Option<Region>, settings: &Settings) -> bool {
+        self.wanted.as_ref().is_some_and(|wanted| {
+            wanted.input.id == input.id
+                && wanted.region == region
+                && same_run(&wanted.settings, settings)
+        })
+    }
+
+    /// The settings of what is wanted.
+    pub fn settings(&self) -> Option<&Settings> {
+        self.wanted.as_ref().map(|wanted| &wanted.settings)
+    }
+
+    /// The part of the input that is wanted.
+    pub fn region(&self) -> Option<Region> {
+        self.wanted.as_ref().and_then(|wanted| wanted.region)
+    }
+
+    /// Whether the finished steered picture is the one that is wanted.
+    pub fn is_current(&self) -> bool {
+        let id = self.wanted.as_ref().map(|wanted| wanted.id);
+        self.steered
+            .as_ref()
+            .is_some_and(|drawn| Some(drawn.drawing) == id)
+    }
+
+    /// Whether it is being drawn, or will be.
+    pub fn is_busy(&self) -> bool {
+        matches!(self.phase, Phase::Waiting | Phase::Running { .. })
+    }
+
+    /// Nothing is wanted any more; finished pictures stay.
+    pub fn stop(&mut self) {
+        let current = self.is_current();
+        self.phase = Phase::Idle;
+        self.previews.clear();
+        if !current {
+            self.curves.clear();
+            self.wanted = None;
+        }
+    }
+
+    /// Nothing is shown any more.
+    pub fn forget(&mut self) {
+        *self = Shown::default();
+    }
+
+    /// A finished picture from elsewhere, as if it had been drawn just now.
+    pub fn set(
+        &mut self,
+        input: Arc<Input>,
+        region: Option<Region>,
+        settings: Settings,
+        drawn: Drawn,
+    ) {
+        self.expect(drawn.drawing, input, region, settings);
+        self.steered = Some(drawn);
+    }
+
+    /// A finished picture will come from elsewhere.
+    pub fn expect(
+        &mut self,
+        id: u64,
+        input: Arc<Input>,
+        region: Option<Region>,
+        settings: Settings,
+    ) {
+        self.forget();
+        self.want(id, input, region, settings);
+        self.phase = Phase::Idle;
+        if let Some(wanted) = &mut self.wanted {
+            wanted.laid = Some(Needs::default());
+        }
+    }
+
+    fn is_wanted_id(&self, id: u64) -> bool {
+        self.wanted.as_ref().is_some_and(|wanted| wanted.id == id)
+    }
+
+    pub(super) fn begun(&mut self, id: u64, side: Side, now: f64) {
+        if self.is_wanted_id(id) {
+            self.curves.insert(side, Vec::new());
+            self.phase = Phase::Running {
+                side,
+                since: now,
+                part: 0.0,
+                left: None,
+            };
+        }
+    }
+
+    pub(super) fn progress(&mut self, id: u64, new: f64, now: f64) {
+        if self.is_wanted_id(id)
+            && let Phase::Running {
+                since, part, left, ..
+            } = &mut self.phase
+        {
+            *part = new;
+            let gone = now - *since;
+            *left = (new > 0.0 && gone > 0.0).then(|| gone / new * (1.0 - new));
+        }
+    }
+
+    pub(super) fn step(&mut self, id: u64, side: Side, step: Step) {
+        if self.is_wanted_id(id) {
+            let curve = self.curves.entry(side).or_default();
+            // A run that was begun anew on another device starts its curve anew.
+            curve.truncate(step.index);
+            curve.push(step);
+        }
+    }
+
+    pub(super) fn preview(&mut self, side: Side, preview: Preview) {
+        if self.is_wanted_id(preview.drawing) {
+            self.previews.insert(side, preview);
+        }
+    }
+
+    pub(super) fn drawn(&mut self, drawn: Drawn) {
+        if !self.is_wanted_id(drawn.drawing) {
+            return;
+        }
+        self.previews.remove(&drawn.side);
+        self.curves.insert(drawn.side, drawn.curve.as_ref().clone());
+        let place = match drawn.side {
+            Side::Steered => &mut self.steered,
+            Side::Plain => &mut self.plain,
+        };
+        if place
+            .as_ref()
+            .is_none_or(|old| old.drawing != drawn.drawing)
+        {
+            self.decoded.retain(|(side, _), _| *side != drawn.side);
+            if drawn.side == Side::Plain {
+                self.spread = None;
+            }
+        }
+        *place = Some(drawn);
+    }
+
+    pub(super) fn decoded(&mut self, id: u64, side: Side, particle: usize, picture: Arc<Raster>) {
+        if self.is_wanted_id(id) {
+            self.decoded.insert((side, particle), picture);
+        }
+    }
+
+    pub(super) fn spread(&mut self, id: u64, spread: Spread) {
+        if self.is_wanted_id(id) {
+            self.spread = Some(spread);
+        }
+    }
+
+    pub(super) fn finished(&mut self, id: u64) {
+        if self.is_wanted_id(id) {
+            self.phase = Phase::Idle;
+            self.previews.clear();
+        }
+    }
+
+    pub(super) fn failed(&mut self, id: u64, error: String) {
+        if self.is_wanted_id(id) {
+            self.previews.clear();
+            self.phase = Phase::Failed(error);
+        }
+    }
+
+    pub(super) fn stopped(&mut self, id: u64) {
+        if self.is_wanted_id(id) {
+            self.stop();
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! The thread that computes: it owns device and model, takes wishes from its desk, and reports what
+//! happens. Nothing else in the window touches a tensor.
+
+mod desk;
+mod draw;
+mod reports;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use burn::tensor::{FloatDType, Tensor, TensorData};
+
+pub use self::desk::{Desk, Drawing, Needs, Queue, Setup};
+pub use self::reports::{
+    Drawn, Inbox, Preview, QueueReport, Ready, Report, Side, Slot, Spread, Step,
+};
+
+use self::desk::Errand;
+use self::draw::Studio;
+use crate::device::{DeviceChoice, Kind, adapters};
+use crate::doctor;
+use crate::error::{Error, Result, caught};
+use crate::job::{Engine, JobEvent};
+use crate::model::Model;
+use crate::pipeline::{Cancel, Canvas, Estimator, Event};
+use crate::settings::{Patch, Settings};
+
+/// Side of the latents that the speed is first measured on.
+const TRIAL: usize = 64;
+/// How often.
+const TRIALS: usize = 3;
+
+/// The thread. Dropping it stops what runs and waits for the end, one network evaluation at most.
+pub struct Worker {
+    desk: Desk,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Worker {
+    /// Starts the thread; reports go to `inbox`.
+    ///
+    /// # Errors
+    /// [`Error::Device`] where the system has no thread left.
+    pub fn start(inbox: Inbox) -> Result<Self> {
+        let desk = Desk::default();
+        let own = desk.clone();
+        let thread = std::thread::Builder::new()
+            .name("minkds-worker".into())
+            .spawn(move || work(&own, &inbox))
+            .map_err(|error| Error::Device(format!("no thread can be started: {error}")))?;
+        let thread = Some(thread);
+        Ok(Worker { desk, thread })
+    }
+
+    /// Where wishes are laid.
+    pub fn desk(&self) -> &Desk {
+        &self.desk
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.desk.close();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The engine and what was drawn with it.
+struct Loaded {
+    engine: Engine,
+    studio: Studio,
+    memory_limit: Option<u64>,
+}
+
+fn work(desk: &Desk, inbox: &Inbox) {
+    let mut loaded: Option<Loaded> = None;
+    while let Some((errand, cancel)) = desk.next(loaded.is_some()) {
+        match errand {
+            Errand::Setup(setup) => {
+                // Its memory is needed for the next one.
+                loaded = None;
+                match caught(|| load(&setup, inbox)) {
+                    Ok((engine, ready)) => {
+                        inbox.say(Report::Ready(Box::new(ready)));
+                        loaded = Some(Loaded {
+                            engine,
+                            studio: Studio::default(),
+                            memory_limit: setup.memory_limit,
+                        });
+                    }
+                    Err(error) => inbox.say(Report::NotReady(error.to_string())),
+                }
+            }
+            Errand::Draw(slot, drawing) => {
+                let Some(loaded) = &mut loaded else { continue };
+                let (id, needs) = (drawing.id, drawing.needs);
+                let limit = loaded.memory_limit;
+                let drawn = caught(|| {
+                    let studio = &mut loaded.studio;
+                    studio.draw(&mut loaded.engine, slot, &drawing, limit, inbox, &cancel)
+                });
+                match drawn {
+                    Ok(()) => {
+                        desk.met(slot, id, needs);
+                        inbox.say(Report::Finished(slot, id));
+                    }
+                    // Stopped for something more urgent: its turn comes again.
+                    Err(Error::Cancelled) if desk.is_wanted(slot, id) => (),
+                    Err(Error::Cancelled) => inbox.say(Report::Stopped(slot, id)),
+                    Err(error) => {
+                        desk.met(slot, id, needs);
+                        inbox.say(Report::Failed(slot, id, error.to_string()));
+                    }
+                }
+            }
+            Errand::Queue(queue) => {
+                let Some(loaded) = &mut loaded else { continue };
+                let ended = caught(|| enlarge(queue, &mut loaded.engine, desk, inbox, &cancel));
+                if let Err(error) = &ended
+                    && !matches!(error, Error::Cancelled)
+                {
+                    inbox.say(Report::Note(error.to_string()));
+                }
+                inbox.say(Report::Queue(QueueReport::Ended(ended.is_ok())));
+            }
+        }
+    }
+    // burn's own threads may be at fault here; the window is closing anyway.
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(loaded)));
+}
+
+/// Opens the device, loads the model, and measures how fast they are.
+fn load(setup: &Setup, inbox: &Inbox) -> Result<(Engine, Ready)> {
+    let mut notice = |text: &str| inbox.say(Report::Note(text.to_string()));
+    let target = doctor::open(setup.device, setup.precision, &mut notice)?;
+    let engine = Engine::load(&setup.model, &target, &mut |file, done, total| {
+        inbox.say(Report::Download(file.to_string(), done, total));
+    })?;
+    let model = engine.model();
+    let estimator = Estimator::of(model);
+    let recommended = Settings::resolve(
+        &model.recommended().settings,
+        None,
+        &Patch::default(),
+        model.is_bundled(),
+    )?;
+    let ready = Ready {
+        name: model.name().to_string(),
+        is_bundled: model.is_bundled(),
+        own_settings: model.recommended().settings.clone(),
+        device: target.place().name(),
+        precision: match target.floats() {
+            FloatDType::F16 => "f16",
+            _ => "f32",
+        },
+        recommended,
+        rate: speed(model, &estimator)?,
+        estimator,
+        multiple: model.unet().size_multiple(),
+        devices: devices(setup.device),
+    };
+    Ok((engine, ready))
+}
+
+/// Operations per second of a small network evaluation, the best of a few: the first one compiles shaders.
+fn speed(model: &Model, estimator: &Estimator) -> Result<f64> {
+    let side = TRIAL.next_multiple_of(model.unet().size_multiple());
+    let zeros = |channels: usize| {
+        let values = vec![0f32; channels * side * side];
+        Tensor::<4>::from_data(
+            TensorData::new(values, [1, channels, side, side]),
+            model.device(),
+        )
+    };
+    let (latents, low_res) = (zeros(model.vqvae().latent_channels()), zeros(3));
+    let mut seconds = f64::INFINITY;
+    for _ in 0..TRIALS {
+        let start = Instant::now();
+        let output = model.predict(latents.clone(), &low_res, 1);
+        model.target().finish(&output)?;
+        seconds = seconds.min(start.elapsed().as_secs_f64());
+    }
+    let canvas = Canvas::new(side, side, model.unet().size_multiple());
+    Ok(estimator.evaluation_work(&canvas) / seconds.max(1e-6))
+}
+
+/// What `--device` may name here. Drivers are only asked where one of them is in use: with `cpu`, nothing
+/// but the choice itself is offered until another is taken.
+fn devices(choice: DeviceChoice) -> Vec<(String, String)> {
+    let mut devices = vec![
+        ("auto".to_string(), "the best one".to_string()),
+        ("cpu".to_string(), "the processor".to_string()),
+    ];
+    if choice == DeviceChoice::Cpu {
+        devices.push(("gpu".to_string(), "the graphics card".to_string()));
+        return devices;
+    }
+    for adapter in adapters() {
+        let software = if adapter.kind == Kind::Software {
+            " (software)"
+        } else {
+            ""
+        };
+        let name = format!("{}{software}", adapter.id.name);
+        devices.push((format!("gpu:{}", adapter.number), name));
+    }
+    if cfg!(feature = "cuda") {
+        devices.push((
+            "cuda".to_string(),
+            "the first card through CUDA".to_string(),
+        ));
+    }
+    devices
+}
+
+/// A queue of files, as on the command line.
+fn enlarge(
+    queue: Queue,
+    engine: &mut Engine,
+    desk: &Desk,
+    inbox: &Inbox,
+    cancel: &Cancel,
+) -> Result<()> {
+    let mut current = 0;
+    let mut pass_on = |event: JobEvent| {
+        let report = match event {
+            JobEvent::Started { index, .. } => {
+                current = index;
+                QueueReport::Started(index)
+            }
+            JobEvent::Run(Event::Progress(part)) => QueueReport::Progress(current, part),
+            JobEvent::Run(Event::Warning(text)) => {
+                inbox.say(Report::Note(text));
+                return;
+            }
+            JobEvent::Run(_) => return,
+            JobEvent::Done { written, .. } => match written.first() {
+                Some((path, ..)) => QueueReport::Done(current, path.clone()),
+                None => return,
+            },
+            JobEvent::Skipped { existing, .. } => {
+                QueueReport::Skipped(current, existing.to_path_buf())
+            }
+            JobEvent::Failed { error, .. } => QueueReport::Failed(current, error.to_string()),
+        };
+        inbox.say(Report::Queue(report));
+        desk.wait_while_paused(cancel);
+    };
+    queue
+        .job
+        .run(engine, &queue.settings, &mut pass_on, cancel)
+        .map(drop)
+}
