@@ -106,12 +106,21 @@ fn exit_codes_tell_all_done_from_some_failed_from_nothing_started() {
 }
 
 #[test]
-fn without_no_gui_nothing_is_done_yet() {
+fn without_no_gui_and_without_a_display_nothing_is_done() {
     let room = Room::new();
     room.picture("a.png", 4, 4);
     for words in ["", "a.png", "a.png -o b.png"] {
-        room.refuses(words, 2, &["--no-gui"]);
+        room.refuses(words, 2, &["no window can be opened", "--no-gui"]);
     }
+    // What is wrong with the words is said first.
+    room.refuses("gone.png", 2, &["gone.png", "no such file"]);
+    room.refuses(
+        "a.png --save-latents l.safetensors",
+        2,
+        &["--save-latents", "--no-gui"],
+    );
+    room.refuses("a.png --model /nowhere", 2, &["/nowhere"]);
+    room.refuses("a.png --strength 2", 2, &["strength"]);
 }
 
 #[test]

@@ -106,7 +106,7 @@ pub const TABLE: &[(Modifiers, Key, Action, &str)] = &[
         Modifiers::NONE,
         Key::Num0,
         Action::Fit,
-        "show all of the picture",
+        "all of the picture",
     ),
     (Modifiers::NONE, Key::Z, Action::FullSize, "100 %"),
     (Modifiers::NONE, Key::Plus, Action::ZoomIn, "zoom in"),

@@ -132,10 +132,16 @@ pub fn run(start: Start) -> Result<()> {
     )))
 }
 
-/// Others' words on one line without a full stop.
+/// Others' words on one line, without a full stop, and without where in whose source they arose.
 fn one_line(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    line.trim_end_matches('.').to_string()
+    let said = match line.rsplit_once(".rs:") {
+        Some((_, rest)) => rest
+            .split_once(": ")
+            .map_or(line.as_str(), |(_, said)| said),
+        None => line.as_str(),
+    };
+    said.trim_end_matches('.').to_string()
 }
 
 /// The window's content.
@@ -236,6 +242,11 @@ impl Window {
         self.tiles.pending()
     }
 
+    /// Tiles that lie on the graphics card.
+    pub fn resident_tiles(&self) -> usize {
+        self.tiles.resident()
+    }
+
     /// Files that were dropped, and what was pasted.
     fn take_files(&mut self, context: &egui::Context) {
         let (dropped, pasted) = context.input(|input| {
@@ -267,5 +278,21 @@ impl eframe::App for Window {
 
     fn save(&mut self, storage: &mut dyn eframe::Storage) {
         storage.set_string(KEY, self.state.to_remember().to_text());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::one_line;
+
+    #[test]
+    fn errors_of_others_are_cut_to_what_they_say() {
+        let long = "winit: os error at /home/x/.cargo/y/mod.rs:765: neither A\n nor B is set.";
+        assert_eq!(one_line(long), "neither A nor B is set");
+        assert_eq!(
+            one_line("Library libX.so could not be loaded."),
+            "Library libX.so could not be loaded"
+        );
+        assert_eq!(one_line("at lib.rs:7"), "at lib.rs:7");
     }
 }

@@ -259,10 +259,10 @@ mod tests {
     #[test]
     fn a_pixel_of_a_level_is_the_average_of_those_it_covers() {
         let row = [10, 20, 30].map(gray);
-        let next = [12, 23, 40].map(gray);
+        let next = [12, 24, 40].map(gray);
         let half = halved(&[row, next, row].concat(), 3, 3);
-        // 65 / 4 is rounded, 35 has only its column, 15 its row and 30 itself.
-        assert_eq!(half, [16, 35, 15, 30].map(gray));
+        // 66 / 4 is rounded, 35 has only its column, 15 its row and 30 itself.
+        assert_eq!(half, [17, 35, 15, 30].map(gray));
     }
 
     #[test]

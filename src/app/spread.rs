@@ -84,7 +84,12 @@ pub fn color(value: f32) -> [u8; 3] {
         [249, 201, 50],
         [252, 255, 164],
     ];
-    let place = value.max(0.0).min(1.0) * (POINTS.len() - 1) as f32;
+    let value = if value.is_nan() {
+        0.0
+    } else {
+        value.clamp(0.0, 1.0)
+    };
+    let place = value * (POINTS.len() - 1) as f32;
     let before = (place as usize).min(POINTS.len() - 2);
     let part = place - before as f32;
     std::array::from_fn(|c| {

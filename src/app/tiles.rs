@@ -137,7 +137,7 @@ impl Source {
     }
 
     /// The same for equal sources, and for no others.
-    fn key(&self) -> u64 {
+    pub fn key(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         self.hash(&mut hasher);
         hasher.finish()
@@ -393,13 +393,6 @@ impl Tiles {
         self.textures.len()
     }
 
-    /// Drops all textures and all that was to become one.
-    pub fn forget(&mut self) {
-        self.textures.clear();
-        self.postponed = 0;
-        self.maker.forget();
-    }
-
     /// Sees to it that there will be such a texture, now if possible.
     fn want(&mut self, ctx: &Context, source: &Source, key: Key) {
         if let Some(tile) = self.textures.get_mut(&key) {
@@ -532,14 +525,6 @@ impl Maker {
         let orders = self.shared.lock();
         orders.waiting.len() + usize::from(orders.making.is_some()) + orders.done.len()
     }
-
-    fn forget(&self) {
-        let mut orders = self.shared.lock();
-        *orders = Orders {
-            closed: orders.closed,
-            ..Orders::default()
-        };
-    }
 }
 
 impl Drop for Maker {
@@ -574,10 +559,8 @@ impl Shared {
 
     fn finish(&self, key: Key, image: ColorImage) {
         let mut orders = self.lock();
-        // Otherwise it has been forgotten meanwhile.
-        if orders.making.take() == Some(key) {
-            orders.done.push((key, image));
-        }
+        orders.making = None;
+        orders.done.push((key, image));
     }
 }
 
@@ -699,6 +682,25 @@ mod tests {
         expected[3] = [40, 40, 40, 255];
         expected[4] = [0, 255, 0, 255];
         assert_eq!(whole_level(&source, 0), expected);
+    }
+
+    #[test]
+    fn every_level_is_compared_with_the_same_level_of_the_other_at_its_place() {
+        let from = Source::Enlarged(picture(300, 270), Filter::Bicubic);
+        let (columns, rows) = (520, 300);
+        let pixels = from.pixels(0, 64, 128, columns, rows);
+        let source = Source::Difference {
+            of: Arc::new(Raster::new(columns, rows, pixels)),
+            from: Box::new(from),
+            at: [64, 128],
+            gain: 9.0,
+        };
+        assert_eq!(source.levels(), 3);
+        // Level 2 of an enlargement is the input itself, which its reduction only resembles.
+        for level in 0..2 {
+            let black = |pixel: &[u8; 4]| *pixel == [0, 0, 0, 255];
+            assert!(whole_level(&source, level).iter().all(black));
+        }
     }
 
     #[test]
@@ -878,6 +880,18 @@ mod tests {
         }
     }
 
+    /// Whether all that is drawn is drawn with square pixels.
+    fn squares(ctx: &Context, drawn: &[Shape]) -> bool {
+        let textures = ctx.tex_manager();
+        drawn.iter().all(|shape| {
+            let options = textures
+                .read()
+                .meta(shape.texture_id())
+                .map(|meta| meta.options);
+            options == Some(TextureOptions::NEAREST)
+        })
+    }
+
     fn at_scale(source: &Source, origin: Pos2, scale: f32) -> Rect {
         let [width, height] = source.size().map(|side| side as f32);
         Rect::from_min_size(origin, scale * vec2(width, height))
@@ -907,14 +921,17 @@ mod tests {
             let large = at_scale(&source, origin, 4.0);
             let drawn = settle(&ctx, &mut tiles, &source, large);
             assert!((1..=4).contains(&drawn.len()));
+            assert!(squares(&ctx, &drawn));
         }
+        let twice = at_scale(&source, pos2(-1000.0, -1500.0), 2.0);
+        let drawn = settle(&ctx, &mut tiles, &source, twice);
+        assert!(!squares(&ctx, &drawn), "not yet");
         assert!(tiles.resident() < 22 + 24, "{}", tiles.resident());
 
-        tiles.forget();
-        assert_eq!(tiles.resident(), 0);
+        let before = tiles.resident();
         let outside = at_scale(&source, pos2(1600.0, 0.0), 1.0);
         assert!(frame(&ctx, &mut tiles, &source, outside).is_empty());
-        assert_eq!((tiles.pending(), tiles.resident()), (0, 0));
+        assert_eq!((tiles.pending(), tiles.resident()), (0, before));
     }
 
     #[test]
@@ -943,9 +960,19 @@ mod tests {
         let last = settle(&ctx, &mut tiles, &source, place);
         assert_eq!((last.len(), textures(&last)), (8, 8));
         assert_eq!(tiles.resident(), 9);
+        // Pixels as squares take other textures, but the same tiles do meanwhile, and the same coarsest.
+        let large = at_scale(&source, Pos2::ZERO, 4.0);
+        let first = frame(&ctx, &mut tiles, &source, large);
+        assert!(!squares(&ctx, &first));
+        assert_eq!((first.len(), textures(&first)), (1, 1));
+        assert_eq!((tiles.pending(), tiles.resident()), (1, 9));
+        let last = settle(&ctx, &mut tiles, &source, large);
+        assert!(squares(&ctx, &last));
+        assert_eq!(tiles.resident(), 10);
+
         // The last tile may be there before its waking is over.
         drop(tiles);
-        assert_eq!(woken.load(Ordering::SeqCst), 8);
+        assert_eq!(woken.load(Ordering::SeqCst), 9);
     }
 
     #[test]

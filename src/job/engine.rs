@@ -28,6 +28,9 @@ pub struct Engine {
     most_cells: Option<usize>,
 }
 
+/// What is tried on a model, its events passed on.
+type Work<'a, T> = &'a mut dyn FnMut(&Model, &Request, &mut dyn FnMut(Event)) -> Result<T>;
+
 /// One way of making a picture.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Way {
@@ -150,7 +153,7 @@ impl Engine {
         mut request: Request,
         limit: Option<u64>,
         events: &mut dyn FnMut(Event),
-        work: &mut dyn FnMut(&Model, &Request, &mut dyn FnMut(Event)) -> Result<T>,
+        work: Work<T>,
     ) -> Result<T> {
         let (_, seen) = pipeline::regions(&self.model, settings, &request);
         let [rows, columns] = pipeline::canvas(&self.model, seen.width, seen.height).padded;

@@ -149,6 +149,10 @@ impl Room {
             .env("XDG_CACHE_HOME", self.cache())
             .env("HF_ENDPOINT", NOWHERE)
             .env_remove("HF_HUB_OFFLINE")
+            // No test here may open a window.
+            .env_remove("DISPLAY")
+            .env_remove("WAYLAND_DISPLAY")
+            .env_remove("WAYLAND_SOCKET")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

@@ -232,9 +232,8 @@ impl Scene<'_> {
         if picture.dragged() {
             view.pan(picture.drag_delta(), size, ppp);
         }
-        let is_idle = ui
-            .ctx()
-            .memory(|memory| memory.focused().is_none() || picture.has_focus());
+        let nobody = ui.ctx().memory(|memory| memory.focused().is_none());
+        let is_idle = nobody || picture.has_focus();
         if is_idle {
             let arrows = [
                 (Key::ArrowLeft, vec2(ARROW, 0.0)),
@@ -431,14 +430,16 @@ impl Scene<'_> {
             return;
         };
         let painter = ui.painter_at(area);
-        let bar = Rect::from_min_size(area.right_top() + vec2(-200.0, 12.0), vec2(180.0, 12.0));
-        painter.rect_filled(
-            bar.expand2(vec2(10.0, 8.0))
-                .translate(vec2(0.0, 6.0))
-                .expand2(vec2(0.0, 10.0)),
-            4.0,
-            Color32::from_black_alpha(170),
-        );
+        let font = FontId::proportional(11.0);
+        let ink = Color32::from_gray(230);
+        let text = format!("standard deviation, of 255; {:.1} on average", spread.mean);
+        let galley = painter.layout_no_wrap(text, font.clone(), ink);
+        let size = vec2(galley.size().x.max(180.0), 46.0);
+        let at = area.right_top() + vec2(-size.x - 16.0, 12.0);
+        let plate = Rect::from_min_size(at, size);
+        painter.rect_filled(plate.expand(6.0), 4.0, Color32::from_black_alpha(170));
+        let bar = Rect::from_min_size(at, vec2(size.x, 12.0));
+        painter.galley(bar.left_bottom() + vec2(0.0, 18.0), galley, ink);
         const CELLS: usize = 90;
         for cell in 0..CELLS {
             let value = cell as f32 / (CELLS - 1) as f32;
@@ -448,8 +449,6 @@ impl Scene<'_> {
             let at = Rect::from_min_size(pos2(left, bar.top()), size);
             painter.rect_filled(at, 0.0, Color32::from_rgb(r, g, b));
         }
-        let font = FontId::proportional(11.0);
-        let ink = Color32::from_gray(230);
         for (part, align) in [
             (0.0, Align2::LEFT_TOP),
             (0.5, Align2::CENTER_TOP),
@@ -464,14 +463,6 @@ impl Scene<'_> {
                 ink,
             );
         }
-        let text = format!("standard deviation, of 255; {:.1} on average", spread.mean);
-        painter.text(
-            bar.left_bottom() + vec2(0.0, 16.0),
-            Align2::LEFT_TOP,
-            text,
-            font,
-            ink,
-        );
     }
 }
 

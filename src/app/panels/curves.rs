@@ -9,7 +9,11 @@ use crate::app::state::State;
 use crate::app::style;
 use crate::app::worker::{Side, Step};
 
-const HEIGHT: f32 = 170.0;
+/// Of the plot: what is left in the column, within these.
+const LEAST_HEIGHT: f32 = 110.0;
+const MOST_HEIGHT: f32 = 240.0;
+/// Below the plot.
+const WORDS: f32 = 30.0;
 
 pub fn show(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
     let header = ui.selectable_label(state.look.shows_curves, "Agreement of the particles");
@@ -47,8 +51,9 @@ pub fn show(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
         .map(|step| [step.index as f64 + 1.0, step.gamma * most.max(1e-6)])
         .collect();
     let pointed = state.look.step;
+    let left = ui.clip_rect().bottom() - ui.cursor().top() - WORDS;
     let plot = Plot::new("curves")
-        .height(HEIGHT)
+        .height(left.clamp(LEAST_HEIGHT, MOST_HEIGHT))
         .include_y(0.0)
         .include_x(1.0)
         .include_x(steps as f64)

@@ -46,7 +46,7 @@ pub fn show(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
             ui.add(egui::Label::new(text).truncate())
                 .on_hover_text(all.join("\n\n"));
         } else {
-            ui.weak("drag a picture here, or open one");
+            ui.weak("drag pictures here, or open them; ? shows all keys");
         }
     });
 }

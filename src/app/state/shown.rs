@@ -232,7 +232,7 @@ impl Shown {
         }
     }
 
-    pub(super) fn drawn(&mut self, drawn: Drawn) {
+    pub(super) fn drawn(&mut self, mut drawn: Drawn) {
         if !self.is_wanted_id(drawn.drawing) {
             return;
         }
@@ -250,6 +250,9 @@ impl Shown {
             if drawn.side == Side::Plain {
                 self.spread = None;
             }
+        } else {
+            // It is said again whenever something more is wanted of it.
+            drawn.seconds = drawn.seconds.or(place.as_ref().and_then(|old| old.seconds));
         }
         *place = Some(drawn);
     }

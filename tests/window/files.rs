@@ -1,0 +1,226 @@
+//! Opening, saving, queues, and what goes wrong with them.
+
+use eframe::egui::{Key, Modifiers};
+use egui_kittest::kittest::Queryable;
+use minkds::app::{ItemState, Model, Remembered};
+use minkds::model::ModelSource;
+
+use crate::room::{Room, picture, program, start};
+
+#[test]
+fn a_result_is_saved_and_its_command_line_makes_the_same_file() {
+    let mut room = Room::new(&[("a photo.png", 30, 22)]);
+    room.until_quiet();
+    room.slide("gamma_0", 0.6);
+    room.slide("Strength", 0.7);
+    room.until_quiet();
+    assert!(!room.is_enabled("Save"), "there is nothing to save yet");
+    room.click("Enlarge all");
+    room.until_quiet();
+    assert!(room.window().state.has_unsaved());
+    room.click("Save");
+    room.until("saved", |window| !window.state.has_unsaved());
+    let saved = room.path("a photo_x4.png");
+    assert!(saved.is_file(), "{}", room.last_word());
+
+    let state = &room.window().state;
+    let run = state.run_to_save().unwrap();
+    let line = state.command_line(run).unwrap();
+    let mut words = shlex::split(&line).unwrap();
+    assert_eq!(words.remove(0), "minkds");
+    let again = room.path("again.png");
+    let named = words.iter().position(|word| word == "-o").unwrap();
+    words[named + 1] = again.display().to_string();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let ran = program(&words, &room.path("cache"));
+    assert!(
+        ran.status.success(),
+        "{line}: {}",
+        String::from_utf8_lossy(&ran.stderr)
+    );
+    assert_eq!(std::fs::read(saved).unwrap(), std::fs::read(again).unwrap());
+}
+
+#[test]
+fn a_second_result_does_not_replace_the_first() {
+    let mut room = Room::new(&[("photo.png", 20, 20)]);
+    room.until_quiet();
+    for _ in 0..2 {
+        room.click("Enlarge all");
+        room.until_quiet();
+        room.key(Modifiers::COMMAND, Key::S);
+        room.until("saved", |window| !window.state.has_unsaved());
+        room.slide("gamma_0", 0.8);
+    }
+    assert!(room.path("photo_x4.png").is_file() && room.path("photo_x4_2.png").is_file());
+}
+
+#[test]
+fn a_broken_file_is_explained_and_the_open_one_stays() {
+    let mut room = Room::new(&[("photo.png", 20, 20)]);
+    room.until_quiet();
+    let broken = room.path("broken.png");
+    std::fs::write(&broken, b"\x89PNG\r\n\x1a\n and nothing more").unwrap();
+    room.window_mut().state.open_file(broken);
+    room.until("an answer", |window| window.state.opening.is_none());
+    assert!(
+        room.last_word().contains("broken.png"),
+        "{}",
+        room.last_word()
+    );
+    assert!(room.window().state.notes.last().unwrap().is_error);
+    assert_eq!(
+        room.window().state.input.as_ref().unwrap().name,
+        "photo.png"
+    );
+}
+
+#[test]
+fn several_files_become_a_queue_that_one_bad_file_does_not_stop() {
+    let mut room = Room::with(
+        &[("a.png", 20, 16), ("b.png", 16, 20), ("c.png", 12, 12)],
+        |start| {
+            start.flags.steps = Some(2);
+            start.flags.particles = Some(2);
+        },
+    );
+    std::fs::write(room.path("b.png"), "no picture").unwrap();
+    room.until_quiet();
+    assert_eq!(room.window().state.queue.waiting(), 3);
+    assert_eq!(room.window().state.input.as_ref().unwrap().name, "a.png");
+    room.click("Start");
+    room.until("the end", |window| {
+        !window.state.queue.is_running() && window.state.queue.waiting() == 0
+    });
+    let states: Vec<bool> = (room.window().state.queue.items.iter())
+        .map(|item| matches!(item.state, ItemState::Done(_)))
+        .collect();
+    assert_eq!(states, [true, false, true]);
+    assert!(room.path("a_x4.png").is_file() && room.path("c_x4.png").is_file());
+    room.click("Clear");
+    assert!(room.window().state.queue.items.is_empty());
+}
+
+#[test]
+fn a_queue_is_held_goes_on_and_is_stopped() {
+    let names = ["a.png", "b.png", "c.png", "d.png"].map(|name| (name, 40, 40));
+    let mut room = Room::with(&names, |start| {
+        start.flags.steps = Some(20);
+        start.flags.particles = Some(4);
+    });
+    room.until("the model", |window| window.state.ready().is_some());
+    room.click("Start");
+    room.until("progress", |window| window.state.queue.part() > 0.0);
+    room.click("Pause");
+    // What was on its way when it was held may still come in.
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    room.harness.run_steps(3);
+    let part = room.window().state.queue.part();
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    room.harness.run_steps(3);
+    assert_eq!(room.window().state.queue.part(), part, "it went on");
+    room.click("Go on");
+    room.until("more", |window| window.state.queue.part() > part);
+    room.click("Stop");
+    room.until("the end", |window| !window.state.queue.is_running());
+    assert!(room.window().state.queue.waiting() >= 2);
+}
+
+#[test]
+fn unsaved_results_are_asked_about() {
+    let mut room = Room::new(&[("photo.png", 20, 20)]);
+    room.until_quiet();
+    room.click("Enlarge all");
+    room.until_quiet();
+    assert!(!room.window_mut().state.close(), "it would be lost");
+    room.harness.run_steps(2);
+    room.click("Stay");
+    assert!(!room.window().state.asks_to_close && !room.window().state.may_close);
+    assert!(!room.window_mut().state.close());
+    room.harness.run_steps(2);
+    room.click("Save all and close");
+    room.until("closed", |window| window.state.may_close);
+    assert!(room.path("photo_x4.png").is_file());
+}
+
+#[test]
+fn a_model_that_cannot_be_loaded_leaves_a_way_out() {
+    let mut room = Room::with(&[("photo.png", 20, 20)], |start| {
+        start.setup.model = ModelSource::Folder("/nowhere/at/all".into());
+        start.names_model = true;
+    });
+    room.until("the error", |window| {
+        matches!(window.state.model, Model::Failed(_))
+    });
+    assert!(
+        room.last_word().contains("/nowhere/at/all"),
+        "{}",
+        room.last_word()
+    );
+    room.click("Use the bundled model on the processor");
+    room.until_quiet();
+    assert!(
+        room.window()
+            .state
+            .ready()
+            .is_some_and(|ready| ready.is_bundled)
+    );
+    assert!(room.window().state.live.steered.is_some());
+}
+
+#[test]
+fn another_window_remembers_settings_and_files() {
+    let mut room = Room::with(&[("photo.png", 20, 20)], |_| ());
+    room.until_quiet();
+    room.slide("gamma_0", 0.85);
+    room.click("Spread");
+    room.until_quiet();
+    let kept = Remembered::from_text(&room.window().state.to_remember().to_text());
+    drop(room);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("next.png");
+    picture(20, 20).save(&path).unwrap();
+    let theme = eframe::egui::Theme::Light;
+    let mut room = Room::open(folder, start(vec![path]), kept, 1.0, theme);
+    room.until_quiet();
+    let state = &room.window().state;
+    assert_eq!(state.settings.gamma_0, 0.85);
+    assert_eq!(state.mode, minkds::app::Mode::Spread);
+    let names: Vec<_> = state
+        .remembered
+        .recent
+        .iter()
+        .filter_map(|path| path.file_name())
+        .collect();
+    assert_eq!(names, ["next.png", "photo.png"]);
+}
+
+#[test]
+fn dropped_and_pasted_pictures_are_opened() {
+    let mut room = Room::new(&[("photo.png", 20, 20)]);
+    room.until_quiet();
+    let image =
+        eframe::egui::ColorImage::filled([18, 14], eframe::egui::Color32::from_rgb(90, 120, 30));
+    room.harness
+        .event(eframe::egui::Event::PasteImage(std::sync::Arc::new(image)));
+    room.until("it", |window| {
+        window
+            .state
+            .input
+            .as_ref()
+            .is_some_and(|input| input.path.is_none())
+    });
+    room.until_quiet();
+    let input = room.window().state.input.clone().unwrap();
+    assert_eq!((input.rgb.width, input.rgb.height), (18, 14));
+    room.click("Enlarge all");
+    room.until_quiet();
+    let state = &room.window().state;
+    let line = state.command_line(state.run_to_save().unwrap());
+    assert!(line.is_err(), "a pasted picture has no file: {line:?}");
+    assert!(
+        room.harness
+            .query_by_label_contains("Picture pasted picture")
+            .is_some()
+    );
+}
