@@ -279,7 +279,7 @@ impl Action {
                 let [x, y] = state.view.center.map(|v| v / crate::model::SCALE as f64);
                 state.try_at(x, y);
             }
-            Action::Live => state.is_live = !state.is_live,
+            Action::Live => state.set_live(!state.is_live),
             Action::Curves => state.look.shows_curves = !state.look.shows_curves,
             Action::Help => (),
             Action::Close => context.send_viewport_cmd(egui::ViewportCommand::Close),

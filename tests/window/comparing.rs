@@ -227,6 +227,42 @@ fn pointing_at_a_step_shows_its_picture() {
 }
 
 #[test]
+fn flicker_shows_one_or_the_other_and_the_loupe_both() {
+    let mut room = Room::new(&[("photo.png", 40, 40)]);
+    room.until_quiet();
+    room.key(Modifiers::NONE, Key::Num4);
+    assert!(!room.window().state.look.flipped);
+    room.key(Modifiers::NONE, Key::Space);
+    assert!(room.window().state.look.flipped);
+    let canvas = room
+        .harness
+        .get_by_label_contains("Picture photo.png")
+        .rect();
+    let shapes = |room: &Room| room.harness.output().shapes.len();
+    room.harness.hover_at(canvas.center());
+    room.harness.run_steps(3);
+    let without = shapes(&room);
+    room.key(Modifiers::NONE, Key::L);
+    room.until_quiet();
+    assert!(room.window().state.look.loupe);
+    assert!(shapes(&room) > without, "nothing is magnified");
+}
+
+/// Everything that can be pressed, moved or typed into has a name for screen readers.
+#[test]
+fn everything_has_a_name() {
+    let mut room = Room::new(&[("photo.png", 24, 24), ("other.png", 24, 24)]);
+    room.until_quiet();
+    room.harness.get_by_label("More settings").click();
+    room.until_quiet();
+    for key in [Key::Num1, Key::Num5, Key::Num6, Key::Num7] {
+        room.key(Modifiers::NONE, key);
+        room.until_quiet();
+        room.harness.check_accessibility();
+    }
+}
+
+#[test]
 fn modes_have_names_and_keys() {
     let mut room = Room::new(&[("photo.png", 16, 16)]);
     room.until_quiet();

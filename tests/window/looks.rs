@@ -78,6 +78,7 @@ fn every_way_of_comparing_looks_as_it_should() {
     }
     room.key(Modifiers::NONE, Key::Num1);
     room.key(Modifiers::NONE, Key::Questionmark);
+    room.until_quiet();
     look(&mut room, "keys");
 }
 

@@ -200,6 +200,28 @@ fn a_run_is_cancelled_by_escape_and_the_window_goes_on() {
     assert!(room.window().state.live.steered.is_some());
 }
 
+#[test]
+fn what_is_tried_is_cancelled_by_escape_and_not_begun_again() {
+    let mut room = Room::with(&[("photo.png", 64, 64)], |start| {
+        start.flags.steps = Some(100);
+        start.flags.particles = Some(8);
+    });
+    let is_running =
+        |window: &minkds::app::Window| matches!(window.state.live.phase, Phase::Running { .. });
+    room.until("a run", is_running);
+    room.key(Modifiers::NONE, Key::Escape);
+    room.until("the end", |window| !window.state.live.is_busy());
+    for _ in 0..60 {
+        room.harness.step();
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    assert!(!room.window().state.is_busy(), "it began again");
+    // Off and on again means: try it after all.
+    room.key(Modifiers::NONE, Key::V);
+    room.key(Modifiers::NONE, Key::V);
+    room.until("another run", is_running);
+}
+
 /// A thousand changes while things are being drawn: nothing hangs, the last settings win, and what is held
 /// in memory does not grow.
 #[test]

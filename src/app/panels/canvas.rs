@@ -114,6 +114,16 @@ impl Hand {
         for (index, rect) in rects.iter().enumerate() {
             self.marked_part(ui, &mut scene, *rect, index == 0);
         }
+        if ui.input(|input| !input.raw.hovered_files.is_empty()) {
+            let painter = ui.painter_at(area);
+            painter.rect_filled(area, 0.0, Color32::from_black_alpha(150));
+            plate(
+                &painter,
+                area.center(),
+                Align2::CENTER_CENTER,
+                "let go to open; several become a queue",
+            );
+        }
         if scene.state.look.loupe
             && let Some(pointer) = picture.hover_pos()
         {

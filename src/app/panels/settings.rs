@@ -362,10 +362,14 @@ fn cost(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
     }
     ui.horizontal(|ui| {
         let key = actions::key_of(Action::Live, ui.ctx());
-        ui.checkbox(&mut state.is_live, "Try at once").on_hover_text(format!(
+        let mut is_live = state.is_live;
+        let live = ui.checkbox(&mut is_live, "Try at once").on_hover_text(format!(
             "Changed settings are tried in the marked part of the picture as soon as the slider rests ({key}). \
              Double-click the picture to try another part"
         ));
+        if live.changed() {
+            state.set_live(is_live);
+        }
         if state.is_live
             && let Some(seconds) = state.trial_seconds()
         {

@@ -252,6 +252,7 @@ impl State {
             self.remembered.settings = None;
             self.flags = Patch::default();
             self.preset = None;
+            self.whole.forget();
         } else {
             self.remembered.settings = Some(self.settings.clone());
         }
@@ -287,7 +288,19 @@ impl State {
             self.whole.stop();
         } else if self.live.is_busy() {
             self.desk.stop(Slot::Live);
+            self.live.halt();
+        }
+    }
+
+    /// Tries settings at once from now on, or no longer.
+    pub fn set_live(&mut self, is_live: bool) {
+        self.is_live = is_live;
+        if is_live {
+            // What was cancelled is tried again.
             self.live.stop();
+        } else {
+            self.desk.stop(Slot::Live);
+            self.live.halt();
         }
     }
 
@@ -428,7 +441,11 @@ impl State {
                     self.complain(error.clone());
                     self.slot(slot).failed(id, error);
                 }
-                Report::Stopped(slot, id) => self.slot(slot).stopped(id),
+                Report::Stopped(slot, id) if self.slot(slot).is_wanted_id(id) => match slot {
+                    Slot::Whole => self.whole.stop(),
+                    Slot::Live => self.live.halt(),
+                },
+                Report::Stopped(..) => (),
                 Report::Rate(rate) => {
                     if let Model::Ready(ready) = &mut self.model {
                         ready.rate = rate;

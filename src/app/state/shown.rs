@@ -88,12 +88,7 @@ impl Shown {
     #[allow(clippy::type_complexity)]
     pub fn wish(&mut self, needs: Needs) -> Option<(u64, Arc<Input>, Option<Region>, Settings)> {
         let wanted = self.wanted.as_mut()?;
-        if wanted.laid == Some(needs) {
-            return None;
-        }
-        if wanted.laid.is_some() && needs == Needs::default() {
-            // Less than before: nothing to do.
-            wanted.laid = Some(needs);
+        if wanted.laid.is_some_and(|laid| laid.covers(needs)) {
             return None;
         }
         wanted.laid = Some(needs);
@@ -156,6 +151,12 @@ impl Shown {
         }
     }
 
+    /// What is wanted is not drawn after all, until something else is wanted.
+    pub fn halt(&mut self) {
+        self.phase = Phase::Idle;
+        self.previews.clear();
+    }
+
     /// Nothing is shown any more.
     pub fn forget(&mut self) {
         *self = Shown::default();
@@ -189,7 +190,7 @@ impl Shown {
         }
     }
 
-    fn is_wanted_id(&self, id: u64) -> bool {
+    pub(super) fn is_wanted_id(&self, id: u64) -> bool {
         self.wanted.as_ref().is_some_and(|wanted| wanted.id == id)
     }
 
@@ -280,12 +281,6 @@ impl Shown {
         if self.is_wanted_id(id) {
             self.previews.clear();
             self.phase = Phase::Failed(error);
-        }
-    }
-
-    pub(super) fn stopped(&mut self, id: u64) {
-        if self.is_wanted_id(id) {
-            self.stop();
         }
     }
 }

@@ -55,6 +55,15 @@ pub struct Needs {
     pub particle: Option<(Side, usize)>,
 }
 
+impl Needs {
+    /// Whether whoever has met these has met `other`, too.
+    pub fn covers(self, other: Needs) -> bool {
+        (self.plain || !other.plain)
+            && (self.spread || !other.spread)
+            && (other.particle.is_none() || self.particle == other.particle)
+    }
+}
+
 /// Files to be enlarged one after the other.
 #[derive(Clone)]
 pub struct Queue {
