@@ -132,6 +132,7 @@ impl Bench {
             "p99_ms": at(0.99),
             "max_ms": at(1.0),
             "over_16_ms": times.iter().filter(|time| **time > 16.0).count(),
+            "run_seconds": self.window.state.whole.steered.as_ref().and_then(|drawn| drawn.seconds),
             "most_texture_mib": most_bytes as f64 / f64::from(1 << 20),
         });
         println!("{line}");

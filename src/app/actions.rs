@@ -198,7 +198,9 @@ pub fn key_of(action: Action, context: &egui::Context) -> String {
 
 /// What the keys of this frame ask for; none while somebody types.
 pub fn of_keys(context: &egui::Context) -> Vec<Action> {
-    let types = context.text_edit_focused();
+    // What is open over the window has its own use for keys.
+    let has_modal = context.memory(|memory| memory.top_modal_layer().is_some());
+    let types = context.text_edit_focused() || has_modal || context.any_popup_open();
     let has_focus = context.memory(|memory| memory.focused().is_some());
     context.input_mut(|input| {
         let mut actions = Vec::new();
@@ -207,7 +209,9 @@ pub fn of_keys(context: &egui::Context) -> Vec<Action> {
         }
         for (modifiers, key, action, _) in TABLE {
             // A focused button or slider has its own use for these.
-            let is_taken = has_focus && matches!(key, Key::Space | Key::Plus | Key::Minus);
+            if has_focus && matches!(key, Key::Space | Key::Plus | Key::Minus) {
+                continue;
+            }
             // `?` needs Shift on most keyboards.
             let pressed = match key {
                 Key::Questionmark | Key::Plus => {
@@ -215,7 +219,7 @@ pub fn of_keys(context: &egui::Context) -> Vec<Action> {
                 }
                 _ => input.consume_key(*modifiers, *key),
             };
-            if pressed && !is_taken {
+            if pressed {
                 actions.push(*action);
             }
         }

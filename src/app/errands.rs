@@ -24,10 +24,14 @@ const EXAMPLE_RESULT: &[u8] = include_bytes!("../../assets/example_x4.png");
 
 /// What an errand brought; errors are sentences.
 pub enum Done {
-    /// A picture was opened.
-    Opened(Result<Arc<Input>, String>),
-    /// Files were chosen to be opened.
+    /// A picture was opened, by the number of the errand.
+    Opened(u64, Result<Arc<Input>, String>),
+    /// The picture of a run was opened again.
+    Reopened(u64, Result<Arc<Input>, String>),
+    /// Files or folders were chosen to be opened.
     Chosen(Vec<PathBuf>),
+    /// The files that were found among them.
+    Found(Vec<PathBuf>),
     /// A run's picture was read from its file.
     Loaded(u64, Result<Arc<Raster>, String>),
     /// A run is to be saved there.
@@ -56,6 +60,8 @@ pub struct Half {
 pub struct SaveJob {
     /// The run.
     pub run: Run,
+    /// Its picture, if that is open.
+    pub input: Option<Arc<Input>>,
     /// The file it becomes.
     pub task: Task,
     /// How strong.
@@ -78,18 +84,39 @@ impl Errands {
     }
 
     /// Opens a picture.
-    pub fn open(&self, path: PathBuf) {
-        self.send(move || Done::Opened(said(|| Input::read(&path).map(Arc::new))));
+    pub fn open(&self, number: u64, path: PathBuf) {
+        self.send(move || Done::Opened(number, said(|| Input::read(&path).map(Arc::new))));
+    }
+
+    /// Opens a run's picture again.
+    pub fn reopen(&self, run: &Run) {
+        let (id, origin) = (run.id, run.origin.clone());
+        self.send(move || Done::Reopened(id, said(|| origin.input())));
     }
 
     /// Opens the bundled example.
-    pub fn open_example(&self) {
-        self.send(|| Done::Opened(said(|| Input::example().map(Arc::new))));
+    pub fn open_example(&self, number: u64) {
+        self.send(move || Done::Opened(number, said(|| Input::example().map(Arc::new))));
+    }
+
+    /// Looks for pictures in folders among `paths`.
+    pub fn find(&self, paths: Vec<PathBuf>) {
+        self.send(move || {
+            let mut files = Vec::new();
+            for path in paths {
+                if path.is_dir() {
+                    files.extend(pictures_in(&path));
+                } else {
+                    files.push(path);
+                }
+            }
+            Done::Found(files)
+        });
     }
 
     /// Opens what was in the clipboard.
-    pub fn open_pasted(&self, image: Arc<egui::ColorImage>) {
-        self.send(move || Done::Opened(said(|| Ok(Arc::new(Input::pasted(&image))))));
+    pub fn open_pasted(&self, number: u64, image: Arc<egui::ColorImage>) {
+        self.send(move || Done::Opened(number, said(|| Ok(Arc::new(Input::pasted(&image))))));
     }
 
     /// Reads a run's picture.
@@ -114,9 +141,14 @@ impl Errands {
         self.send(move || {
             let save = || {
                 let mut picture = image_io::decode(&job.run.file)?.picture;
-                let region = job.run.region.unwrap_or(Region::whole(&job.run.input.rgb));
-                let part = job.run.input.part(region);
-                blend(&mut picture, &part.values, job.strength);
+                if job.strength < 1.0 {
+                    let input = match job.input {
+                        Some(input) => input,
+                        None => job.run.origin.input()?,
+                    };
+                    let region = job.run.region.unwrap_or(Region::whole(&input.rgb));
+                    blend(&mut picture, &input.part(region).values, job.strength);
+                }
                 job::save(&picture, &job.task)
             };
             Done::Saved(job.run.id, said(save))
@@ -203,7 +235,7 @@ impl Errands {
         });
         if let Err(error) = started {
             let what = format!("no thread can be started: {error}");
-            let _ = self.results.send(Done::Opened(Err(what)));
+            let _ = self.results.send(Done::Copied(Err(what)));
         }
     }
 
@@ -224,8 +256,19 @@ impl Errands {
     }
 }
 
+/// The pictures that lie in a folder, by name.
+fn pictures_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut files: Vec<PathBuf> = entries
+        .map(|entry| entry.path())
+        .filter(|path| has_picture_ending(path) && path.is_file())
+        .collect();
+    files.sort();
+    files
+}
+
 /// Whether a file's name is that of a picture.
-pub fn has_picture_ending(path: &Path) -> bool {
+fn has_picture_ending(path: &Path) -> bool {
     let ending = path.extension().and_then(|ending| ending.to_str());
     ending.is_some_and(|ending| ENDINGS.contains(&ending.to_ascii_lowercase().as_str()))
 }

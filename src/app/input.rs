@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use eframe::egui::ColorImage;
 
 use super::raster::Raster;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::image_io::resize::bicubic_x4;
 use crate::image_io::{self, Depth, Picture, bleed_under_alpha};
 use crate::model::SCALE;
@@ -82,6 +82,21 @@ impl Input {
         Self::new("pasted picture".into(), picture)
     }
 
+    /// Reads the file of a picture that was open before, which keeps its number.
+    ///
+    /// # Errors
+    /// Those of [`image_io::decode`], and [`Error::Paths`] if it has another size now.
+    pub fn read_again(path: &Path, id: u64, size: [usize; 2]) -> Result<Self> {
+        let input = Self::read(path)?;
+        if [input.rgb.width, input.rgb.height] != size {
+            return Err(Error::Paths(format!(
+                "{} is another picture than it was: its results are kept, but cannot be shown beside it",
+                path.display()
+            )));
+        }
+        Ok(Input { id, ..input })
+    }
+
     fn new(name: String, mut picture: Picture) -> Self {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         bleed_under_alpha(&mut picture);
@@ -107,6 +122,11 @@ impl Input {
     /// Columns and rows of the enlargement.
     pub fn enlarged_size(&self) -> [usize; 2] {
         [self.rgb.width * SCALE, self.rgb.height * SCALE]
+    }
+
+    /// Whether parts of it can be seen through.
+    pub fn has_alpha(&self) -> bool {
+        self.alpha.is_some()
     }
 
     /// The colours of the plain part that `region` covers.

@@ -165,7 +165,7 @@ impl Window {
     pub fn new(
         context: &egui::Context,
         mut start: Start,
-        remembered: Remembered,
+        mut remembered: Remembered,
         cache: &Path,
     ) -> Result<Self> {
         style::apply(context);
@@ -181,6 +181,10 @@ impl Window {
             // A model that has gone since is no reason not to begin.
             start.setup.model =
                 ModelSource::parse(&remembered.model).unwrap_or(ModelSource::Bundled);
+        }
+        if remembered.model != start.setup.model.to_string() {
+            // Another model's settings mean nothing to this one.
+            remembered.settings = None;
         }
         let desk = worker.desk().clone();
         Ok(Window {

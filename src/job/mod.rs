@@ -203,11 +203,7 @@ impl Job {
         let mut pass_on = |event| events(JobEvent::Run(event));
         let outcome = engine.run(settings, request, self.memory_limit, &mut pass_on, cancel)?;
 
-        let folder = folder_of(&task.output);
-        if !folder.exists() {
-            std::fs::create_dir(folder)
-                .map_err(|e| Error::Paths(format!("cannot create {}: {e}", folder.display())))?;
-        }
+        make_folder(task)?;
         let alpha = picture
             .alpha
             .map(|alpha| bicubic_x4(&alpha, width, height, 1));
@@ -294,11 +290,22 @@ fn targets(task: &Task, settings: &Settings, particles: usize) -> Vec<PathBuf> {
         .collect()
 }
 
+/// The folder of a task's result is made if it is missing; the one that it lies in must exist.
+fn make_folder(task: &Task) -> Result<()> {
+    let folder = folder_of(&task.output);
+    if folder.exists() {
+        return Ok(());
+    }
+    std::fs::create_dir(folder)
+        .map_err(|e| Error::Paths(format!("cannot create {}: {e}", folder.display())))
+}
+
 /// Writes `result` as `task` says: its file, and what the format could not keep.
 ///
 /// # Errors
 /// [`Error::Image`] if it cannot be written.
 pub(crate) fn save(result: &Picture, task: &Task) -> Result<(PathBuf, Vec<String>)> {
+    make_folder(task)?;
     write(result, &task.output, task)
 }
 

@@ -190,26 +190,22 @@ pub fn choose(model: &Model, select: Select, latents: &Latents) -> Result<Choice
     caught(|| kds::choose(select, &Tensor::from_data(data, model.device())))
 }
 
-/// Every particle of a run's final `latents` as a quick picture of what it showed.
-pub(crate) fn previews(
+/// One particle of a run's final `latents` as a quick picture of what the run showed.
+pub(crate) fn preview(
     model: &Model,
     latents: &Latents,
+    particle: usize,
     shown: Region,
     seen: Region,
-) -> Result<Vec<Rgb>> {
-    let [particles, c, h, w] = latents.shape;
-    let canvas = canvas(model, seen.width, seen.height);
-    let preview = |values: &[f32]| {
-        let data = TensorData::new(values.to_vec(), [1, c, h, w]);
+) -> Result<Rgb> {
+    let [_, c, h, w] = latents.shape;
+    let own = latents.values[particle * c * h * w..][..c * h * w].to_vec();
+    caught(|| {
+        let data = TensorData::new(own, [1, c, h, w]);
         let planes = read(model.preview(Tensor::from_data(data, model.device()))?)?;
-        let picture = canvas.crop(&planes, SCALE);
+        let picture = canvas(model, seen.width, seen.height).crop(&planes, SCALE);
         Ok(shown.enlarged_within(seen).cut(&picture))
-    };
-    let each = latents
-        .values
-        .chunks_exact((c * h * w).max(1))
-        .take(particles);
-    caught(|| each.map(preview).collect())
+    })
 }
 
 struct Run<'a> {

@@ -248,6 +248,49 @@ fn flicker_shows_one_or_the_other_and_the_loupe_both() {
     assert!(shapes(&room) > without, "nothing is magnified");
 }
 
+/// What was drawn without steering for other settings is no comparison any more.
+#[test]
+fn an_older_comparison_is_not_shown_beside_a_newer_result() {
+    let mut room = Room::new(&[("photo.png", 32, 32)]);
+    room.until_quiet();
+    room.click("Vanilla | KDS");
+    room.until_quiet();
+    assert!(room.window().state.live.plain.is_some());
+    room.click("Divider");
+    room.click("Agreement of the particles");
+    room.slide("Steps", 5.0);
+    room.until_quiet();
+    let live = &room.window().state.live;
+    assert!(live.plain.is_none(), "of other steps");
+    assert_eq!(live.curves[&Side::Steered].len(), 5);
+    assert!(!live.curves.contains_key(&Side::Plain));
+}
+
+/// Pinning the run that is shown takes nothing away from it.
+#[test]
+fn a_pinned_run_stays_as_it_is() {
+    let mut room = Room::new(&[("photo.png", 32, 32)]);
+    room.until_quiet();
+    let before = room
+        .window()
+        .state
+        .live
+        .steered
+        .as_ref()
+        .unwrap()
+        .particles
+        .len();
+    let id = room.window().state.history.runs()[0].id;
+    room.click(&format!("pin, run {id}"));
+    room.until("its picture", |window| {
+        window.state.history.picture(Some(id)).is_some()
+    });
+    room.until_quiet();
+    let live = &room.window().state.live;
+    assert_eq!(live.steered.as_ref().unwrap().particles.len(), before);
+    assert!(live.plain.is_some() && before == 3);
+}
+
 /// Everything that can be pressed, moved or typed into has a name for screen readers.
 #[test]
 fn everything_has_a_name() {

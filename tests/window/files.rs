@@ -2,7 +2,7 @@
 
 use eframe::egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable;
-use minkds::app::{ItemState, Model, Remembered};
+use minkds::app::{ItemState, Model, Phase, Remembered};
 use minkds::model::ModelSource;
 
 use crate::room::{Room, picture, program, start};
@@ -223,4 +223,122 @@ fn dropped_and_pasted_pictures_are_opened() {
             .query_by_label_contains("Picture pasted picture")
             .is_some()
     );
+
+    let other = room.path("other.png");
+    picture(16, 12).save(&other).unwrap();
+    let dropped = std::sync::Arc::new(Dropped(other));
+    room.harness.input_mut().dropped_files.push(dropped);
+    room.until("it", |window| {
+        let input = window.state.input.as_ref();
+        input.is_some_and(|input| input.name == "other.png")
+    });
+}
+
+#[derive(Debug)]
+struct Dropped(std::path::PathBuf);
+
+impl eframe::egui::DroppedFile for Dropped {
+    fn path(&self) -> &std::path::Path {
+        &self.0
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>, String> {
+        Err("the path is enough".into())
+    }
+}
+
+/// A queue that waits behind a whole picture can be given up before it has begun, and the picture goes on.
+#[test]
+fn a_queue_that_waits_is_stopped_too() {
+    let mut room = Room::with(&[("a.png", 56, 56), ("b.png", 16, 16)], |start| {
+        start.flags.steps = Some(40);
+        start.flags.particles = Some(4);
+    });
+    room.until("the model", |window| window.state.ready().is_some());
+    room.until("the picture", |window| window.state.input.is_some());
+    room.click("Enlarge all");
+    room.until("the whole", |window| {
+        matches!(window.state.whole.phase, Phase::Running { .. })
+    });
+    room.click("Start");
+    // Escape means what is really running; what is only waiting is stopped by its own button.
+    room.click("Stop");
+    room.until("the end", |window| !window.state.whole.is_busy());
+    assert!(room.window().state.queue.is_running());
+    room.click("Stop");
+    room.until("the end", |window| !window.state.queue.is_running());
+    assert!(room.window().state.queue.waiting() > 0);
+}
+
+/// What is open over the window has Escape for itself, and nothing replaces a picture that is being drawn.
+#[test]
+fn a_whole_picture_is_not_lost_by_accident() {
+    let mut room = Room::with(&[("photo.png", 56, 56)], |start| {
+        start.flags.steps = Some(60);
+        start.flags.particles = Some(4);
+    });
+    room.until("the model", |window| window.state.ready().is_some());
+    room.until("the picture", |window| window.state.input.is_some());
+    room.click("Enlarge all");
+    room.until("the whole", |window| {
+        matches!(window.state.whole.phase, Phase::Running { .. })
+    });
+    room.key(Modifiers::NONE, Key::Questionmark);
+    room.harness.run_steps(3);
+    room.key(Modifiers::NONE, Key::Escape);
+    room.harness.run_steps(3);
+    assert!(
+        room.window().state.whole.is_busy(),
+        "Escape in the sheet of keys stopped it"
+    );
+    let other = room.path("other.png");
+    picture(12, 12).save(&other).unwrap();
+    room.window_mut().state.open_file(other);
+    assert!(
+        room.last_word().contains("being drawn"),
+        "{}",
+        room.last_word()
+    );
+    assert!(!room.window_mut().state.close(), "it would be lost");
+    room.window_mut().state.asks_to_close = false;
+    room.key(Modifiers::COMMAND, Key::Enter);
+    assert!(room.window().state.whole.is_busy());
+    room.harness.run_steps(3);
+    room.key(Modifiers::NONE, Key::Escape);
+    room.until("the end", |window| !window.state.whole.is_busy());
+}
+
+/// A run of another picture brings that picture back; its pixels were not kept in memory.
+#[test]
+fn a_run_of_another_picture_is_opened_again() {
+    let mut room = Room::new(&[("photo.png", 24, 20)]);
+    room.until_quiet();
+    room.click("Enlarge all");
+    room.until_quiet();
+    let first = room.window().state.run_to_save().unwrap().clone();
+    let shown = room.window().state.whole.steered.clone().unwrap();
+    let other = room.path("other.png");
+    picture(16, 18).save(&other).unwrap();
+    room.window_mut().state.open_file(other);
+    room.until_quiet();
+    assert_eq!(
+        room.window().state.input.as_ref().unwrap().name,
+        "other.png"
+    );
+    let before = room.window().state.history.runs().len();
+    room.window_mut().state.select(first.id);
+    room.until("it", |window| {
+        let input = window.state.input.as_ref();
+        input.is_some_and(|input| input.name == "photo.png") && window.state.whole.steered.is_some()
+    });
+    room.until_quiet();
+    let state = &room.window().state;
+    let again = state.whole.steered.as_ref().unwrap();
+    assert_eq!(again.picture.pixels(), shown.picture.pixels());
+    assert_eq!(
+        state.history.runs().len(),
+        before,
+        "something was tried in its place"
+    );
+    assert_eq!(state.run_to_save().unwrap().id, first.id);
 }

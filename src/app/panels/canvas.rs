@@ -25,7 +25,7 @@ const ARROW: f32 = 60.0;
 const GLASS: f32 = 190.0;
 const MAGNIFIES: f64 = 4.0;
 /// How much a notch of the wheel zooms.
-const WHEEL: f32 = 0.005;
+const WHEEL: f32 = 0.003;
 /// Under transparent parts.
 const UNDER: Color32 = Color32::from_gray(128);
 
@@ -62,9 +62,15 @@ impl Hand {
             );
             return;
         };
+        let mut area = area;
         if state.mode == Mode::Particles {
-            particles::show(ui, state, tiles);
-            return;
+            if state.inspected.is_none() {
+                particles::show(ui, area, state, tiles);
+                return;
+            }
+            let (grid, rest) = area.split_left_right_at_fraction(0.45);
+            particles::show(ui, grid, state, tiles);
+            area = rest;
         }
         let size = input.enlarged_size();
         let ppp = ui.ctx().pixels_per_point();
@@ -307,7 +313,7 @@ impl Scene<'_> {
     fn missing(&self, pane: Pane) -> Option<String> {
         let front = self.state.front();
         let is_there = match pane {
-            Pane::Before | Pane::Kds | Pane::Pin(_) => true,
+            Pane::Before | Pane::Kds | Pane::Pin(_) | Pane::Inspected => true,
             Pane::Vanilla => front.plain.is_some() || !front.previews.is_empty(),
             Pane::Spread => front.spread.is_some(),
             Pane::Difference => !self.state.layers(pane).is_empty(),

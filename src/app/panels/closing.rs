@@ -13,6 +13,9 @@ pub fn show(context: &egui::Context, state: &mut State) {
         if state.queue.is_running() {
             ui.label("The queue is still running; files that are finished stay.");
         }
+        if state.whole.is_busy() {
+            ui.label("The whole picture is still being drawn, and would be lost.");
+        }
         match unsaved {
             0 => (),
             1 => drop(ui.label("One result was not saved.")),

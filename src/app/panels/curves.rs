@@ -30,8 +30,13 @@ pub fn show(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
     }
     let curve = |side: Side| state.front().curves.get(&side).cloned().unwrap_or_default();
     let (steered, plain) = (curve(Side::Steered), curve(Side::Plain));
-    let steps = steered.len().max(plain.len());
-    if steps == 0 {
+    let drawn = steered.len().max(plain.len());
+    let wanted = state
+        .front()
+        .settings()
+        .map_or(0, |settings| settings.steps as usize);
+    let steps = drawn.max(wanted);
+    if drawn == 0 {
         ui.weak("appears with the first run");
         return;
     }
@@ -91,9 +96,9 @@ pub fn show(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
             };
             if let Some(step) = curve.get(index) {
                 let at = step.index as f64 + 1.0;
-                plot.vline(VLine::new("pointed at", at).color(egui::Color32::GRAY));
+                plot.vline(VLine::new("", at).color(egui::Color32::GRAY));
                 plot.points(
-                    Points::new("step", vec![[at, step.distance]])
+                    Points::new("", vec![[at, step.distance]])
                         .radius(4.0)
                         .color(color),
                 );

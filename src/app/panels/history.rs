@@ -73,7 +73,7 @@ impl Thumbnails {
             };
             let hint = format!(
                 "{}, {}{seconds}{saved}\n\n{}",
-                run.input.name,
+                run.origin.name,
                 run.title(),
                 run.settings.command_line()
             );

@@ -14,9 +14,9 @@ const GAP: f32 = 6.0;
 /// Below each picture.
 const WORDS: f32 = 18.0;
 
-pub fn show(ui: &mut Ui, state: &mut State, tiles: &mut Tiles) {
+pub fn show(ui: &mut Ui, area: Rect, state: &mut State, tiles: &mut Tiles) {
     let particles = state.particles();
-    let area = ui.available_rect_before_wrap().shrink(GAP);
+    let area = area.shrink(GAP);
     if particles.is_empty() {
         let text = if state.front().is_busy() {
             "being drawn"
@@ -84,7 +84,7 @@ fn cell(ui: &mut Ui, state: &mut State, tiles: &mut Tiles, particle: &Particle, 
     let ink = ui.visuals().text_color();
     let at = rect.left_bottom() + vec2(0.0, 3.0);
     painter.text(at, Align2::LEFT_TOP, &name, FontId::proportional(12.0), ink);
-    let hint = "Click to decode this version and look at it in the other ways of comparing";
+    let hint = "Click to decode this version and look at it closely; again to close it";
     if response.on_hover_text(hint).clicked() {
         if is_inspected {
             state.inspected = None;

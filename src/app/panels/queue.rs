@@ -63,18 +63,17 @@ pub fn show(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
         }
     });
     ui.separator();
-    let items: Vec<Item> = state.queue.items.clone();
     let height = ui.text_style_height(&egui::TextStyle::Body) + 6.0;
-    egui::ScrollArea::vertical().auto_shrink(false).show_rows(
-        ui,
-        height,
-        items.len(),
-        |ui, rows| {
+    let count = state.queue.items.len();
+    egui::ScrollArea::vertical()
+        .auto_shrink(false)
+        .show_rows(ui, height, count, |ui, rows| {
             for index in rows {
-                row(ui, state, index, &items[index]);
+                if let Some(item) = state.queue.items.get(index).cloned() {
+                    row(ui, state, index, &item);
+                }
             }
-        },
-    );
+        });
 }
 
 fn row(ui: &mut Ui, state: &mut State, index: usize, item: &Item) {

@@ -24,9 +24,13 @@ pub fn show(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
         .show(ui, |ui| {
             let before = state.settings.clone();
             let reset = state.recommended();
-            steering(ui, &mut state.settings, &reset);
-            ui.separator();
-            sampling(ui, &mut state.settings, &reset);
+            // While a model is loading, its settings are still to come.
+            let is_ready = state.ready().is_some();
+            ui.add_enabled_ui(is_ready, |ui| {
+                steering(ui, &mut state.settings, &reset);
+                ui.separator();
+                sampling(ui, &mut state.settings, &reset);
+            });
             more(ui, state, &reset);
             if state.settings != before {
                 state.settings_moved();
@@ -76,6 +80,7 @@ fn steering(ui: &mut Ui, settings: &mut Settings, reset: &Settings) {
         }
         let slider = Slider::new(&mut settings.gamma_0, 0.0..=1.0)
             .max_decimals(3)
+            .clamping(egui::SliderClamping::Edits)
             .text("gamma_0");
         if knob(ui, slider, range::GAMMA_0.help, reset.gamma_0.to_string()) {
             settings.gamma_0 = reset.gamma_0;
@@ -107,6 +112,7 @@ fn sampling(ui: &mut Ui, settings: &mut Settings, reset: &Settings) {
     }
     let slider = Slider::new(&mut settings.strength, 0.0..=1.0)
         .max_decimals(2)
+        .clamping(egui::SliderClamping::Edits)
         .text("Strength");
     if knob(ui, slider, range::STRENGTH.help, reset.strength.to_string()) {
         settings.strength = reset.strength;
@@ -194,6 +200,7 @@ fn more(ui: &mut Ui, state: &mut State, reset: &Settings) {
         ui.add_enabled_ui(can_eta, |ui| {
             let slider = Slider::new(&mut settings.eta, 0.0..=1.0)
                 .max_decimals(2)
+                .clamping(egui::SliderClamping::Edits)
                 .text("eta");
             if knob(ui, slider, range::ETA.help, reset.eta.to_string()) {
                 settings.eta = reset.eta;
@@ -224,6 +231,7 @@ fn window(ui: &mut Ui, settings: &mut Settings, reset: &Settings) {
     let Window(mut low, mut high) = settings.window;
     let slider = RangeSlider::new(&mut low, &mut high, 0.0..=1.0)
         .max_decimals(2)
+        .clamping(egui::SliderClamping::Edits)
         .text("Window");
     let response = ui.add(slider);
     let own = format!("{}..{}", reset.window.0, reset.window.1);

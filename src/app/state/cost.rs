@@ -48,7 +48,12 @@ impl State {
 
     /// Whether the whole picture's comparison with plain sampling takes no more than half a minute.
     pub fn whole_is_quick(&self) -> bool {
-        self.cost().is_some_and(|cost| cost.seconds <= QUICK)
+        let (Some(ready), Some(input)) = (self.ready(), &self.input) else {
+            return false;
+        };
+        let canvas = Canvas::new(input.rgb.width, input.rgb.height, ready.multiple);
+        let settings = self.whole.settings().unwrap_or(&self.settings);
+        ready.estimator.work(&canvas, settings) / ready.rate <= QUICK
     }
 
     /// The region as it will be drawn.

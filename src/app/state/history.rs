@@ -3,13 +3,16 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{Done, State};
+use super::{BUSY, State};
 use crate::app::errands::{Half, SaveJob};
 use crate::app::input::Input;
 use crate::app::raster::Raster;
-use crate::app::worker::{Drawn, Side, Slot};
+use crate::app::worker::{Drawn, Setup, Side, Slot};
+use crate::device::{DeviceChoice, Precision};
+use crate::error::Error;
 use crate::job;
 use crate::kds::Choice;
+use crate::model::ModelSource;
 use crate::pipeline::Region;
 use crate::settings::{SchedulerVariant, Settings};
 
@@ -18,13 +21,56 @@ const THUMBNAIL: usize = 96;
 /// Runs that only tried something, at most; older ones are forgotten with their files.
 const MOST_TRIALS: usize = 40;
 
+/// The picture that a run is of. Its pixels are read again when they are needed.
+#[derive(Clone)]
+pub struct Origin {
+    /// Its number among all that were opened.
+    pub id: u64,
+    /// What it is called.
+    pub name: String,
+    /// Where it lies; a pasted one lies nowhere.
+    pub path: Option<PathBuf>,
+    /// Columns and rows.
+    size: [usize; 2],
+    is_example: bool,
+    /// What lies nowhere is kept.
+    kept: Option<Arc<Input>>,
+}
+
+impl Origin {
+    fn of(input: &Arc<Input>) -> Self {
+        Origin {
+            id: input.id,
+            name: input.name.clone(),
+            path: input.path.clone(),
+            size: [input.rgb.width, input.rgb.height],
+            is_example: input.is_example,
+            kept: input.path.is_none().then(|| input.clone()),
+        }
+    }
+
+    /// The picture, read again if need be.
+    ///
+    /// # Errors
+    /// Those of [`Input::read_again`].
+    pub fn input(&self) -> Result<Arc<Input>, Error> {
+        match (&self.kept, &self.path) {
+            (Some(input), _) => Ok(input.clone()),
+            (None, Some(path)) => Input::read_again(path, self.id, self.size).map(Arc::new),
+            (None, None) => Err(Error::Paths("the picture is gone".into())),
+        }
+    }
+}
+
 /// A finished run.
 #[derive(Clone)]
 pub struct Run {
     /// Its drawing's number.
     pub id: u64,
     /// The picture.
-    pub input: Arc<Input>,
+    pub origin: Origin,
+    /// By which model, and where.
+    pub setup: Setup,
     /// How it was drawn.
     pub settings: Settings,
     /// The part, if it is not the whole.
@@ -105,7 +151,7 @@ impl History {
         self.runs
             .iter()
             .filter(whole)
-            .filter(|run| !run.input.is_example)
+            .filter(|run| !run.origin.is_example)
     }
 
     pub(super) fn saved(&mut self, id: u64, path: PathBuf) {
@@ -143,7 +189,7 @@ impl State {
             Slot::Whole => &self.whole,
             Slot::Live => &self.live,
         };
-        let (Some(settings), Some(input)) = (shown.settings(), &self.input) else {
+        let Some((input, settings)) = shown.wanted_as(drawn.drawing) else {
             return;
         };
         let Some(file) = drawn.file.clone().filter(|_| drawn.side == Side::Steered) else {
@@ -151,8 +197,9 @@ impl State {
         };
         self.history.add(Run {
             id: drawn.drawing,
-            input: input.clone(),
-            settings: settings.clone(),
+            origin: Origin::of(&input),
+            setup: self.setup.clone(),
+            settings,
             region: (drawn.slot == Slot::Live).then_some(drawn.region),
             choice: drawn.choice,
             thumbnail: Arc::new(drawn.picture.reduced_to(THUMBNAIL)),
@@ -168,21 +215,38 @@ impl State {
             return;
         };
         if self.whole.is_busy() {
-            return;
+            return self.note(BUSY.into());
         }
-        if self
-            .input
-            .as_ref()
-            .is_none_or(|input| input.id != run.input.id)
-        {
-            self.done(Done::Opened(Ok(run.input.clone())));
+        if self.open_as(&run).is_none() {
+            match run.origin.kept.clone() {
+                Some(input) => self.open(input),
+                None => return self.errands.reopen(&run),
+            }
         }
         self.history.selected = Some(id);
         self.set_settings(run.settings.clone());
         if run.region.is_some() {
             self.region = run.region;
         }
+        if run.region.is_none() && self.whole.is_current_of(id) {
+            return;
+        }
+        // Until its picture is there, nothing is tried in its place.
+        self.selecting = Some(id);
         self.errands.load_run(id, run.file.clone());
+    }
+
+    /// The picture of a run, if that is the one that is open.
+    fn open_as(&self, run: &Run) -> Option<Arc<Input>> {
+        let input = self.input.as_ref()?;
+        (input.id == run.origin.id).then(|| input.clone())
+    }
+
+    pub(super) fn run_reopened(&mut self, id: u64, input: Arc<Input>) {
+        if !self.whole.is_busy() {
+            self.open(input);
+            self.select(id);
+        }
     }
 
     /// Pins a run for comparing, or lets it go; a third one takes the older one's place.
@@ -199,7 +263,7 @@ impl State {
         if self
             .input
             .as_ref()
-            .is_none_or(|input| input.id != run.input.id)
+            .is_none_or(|input| input.id != run.origin.id)
         {
             self.note("only runs of the picture that is open can be compared".into());
             return;
@@ -222,13 +286,13 @@ impl State {
         let Some(run) = self.history.run(id).cloned() else {
             return;
         };
-        let is_open = self
-            .input
-            .as_ref()
-            .is_some_and(|input| input.id == run.input.id);
-        if self.history.selected != Some(id) || !is_open || self.whole.is_busy() {
+        if self.selecting != Some(id) {
             return;
         }
+        self.selecting = None;
+        let Some(input) = self.open_as(&run).filter(|_| !self.whole.is_busy()) else {
+            return;
+        };
         let drawn = Drawn {
             slot: if run.region.is_some() {
                 Slot::Live
@@ -237,7 +301,7 @@ impl State {
             },
             drawing: id,
             side: Side::Steered,
-            region: run.region.unwrap_or(Region::whole(&run.input.rgb)),
+            region: run.region.unwrap_or(Region::whole(&input.rgb)),
             choice: run.choice,
             picture,
             file: Some(run.file.clone()),
@@ -245,10 +309,11 @@ impl State {
             curve: Arc::default(),
             seconds: run.seconds,
         };
-        if run.region.is_none() {
-            self.whole.set(run.input, None, run.settings, drawn);
-        } else if !self.live.is_of(&run.input, run.region, &run.settings) {
-            self.live.set(run.input, run.region, run.settings, drawn);
+        // Another model's particles cannot be drawn again by this one.
+        let can_draw = run.setup.model == self.setup.model;
+        match run.region {
+            None => self.whole.set(input, None, run.settings, drawn, can_draw),
+            region => self.live.set(input, region, run.settings, drawn, can_draw),
         }
     }
 
@@ -264,13 +329,15 @@ impl State {
         let settings = ready.recommended.clone();
         let id = self.new_id();
         self.errands.example_result(id, self.session.file(id));
+        self.selecting = Some(id);
         self.whole.expect(id, input.clone(), None, settings.clone());
         self.history.add(Run {
             id,
             region: None,
             choice: Choice::Particle(0),
             thumbnail: Arc::new(input.raster.reduced_to(THUMBNAIL)),
-            input,
+            origin: Origin::of(&input),
+            setup: self.setup.clone(),
             settings,
             file: self.session.file(id),
             seconds: None,
@@ -294,16 +361,18 @@ impl State {
         let Some(run) = self.history.run(id).cloned() else {
             return;
         };
-        let Some(input) = run.input.path.clone() else {
+        let Some(input) = run.origin.path.clone() else {
             return self.save_as(id);
         };
-        let output = self.output.as_deref();
+        let output = self.output.clone();
+        let output = output.as_deref();
         let conflict = Some(job::OnConflict::Unique);
         match job::plan(std::slice::from_ref(&input), output, conflict) {
             Ok(mut tasks) => {
                 if let Some(task) = tasks.pop() {
                     let settings = self.saved_settings(&run);
                     self.errands.save(SaveJob {
+                        input: self.open_as(&run),
                         run,
                         task,
                         strength: settings.strength,
@@ -319,12 +388,12 @@ impl State {
         let Some(run) = self.history.run(id) else {
             return;
         };
-        let name = match &run.input.path {
+        let name = match &run.origin.path {
             Some(path) => job::enlarged_name(path).to_string_lossy().into_owned(),
             None => "enlarged.png".to_string(),
         };
         let folder = run
-            .input
+            .origin
             .path
             .as_deref()
             .map(|path| job::folder_of(path).to_path_buf());
@@ -337,7 +406,7 @@ impl State {
             return;
         };
         let input = run
-            .input
+            .origin
             .path
             .clone()
             .unwrap_or_else(|| "pasted picture.png".into());
@@ -347,6 +416,7 @@ impl State {
                 if let Some(task) = tasks.pop() {
                     let settings = self.saved_settings(&run);
                     self.errands.save(SaveJob {
+                        input: self.open_as(&run),
                         run,
                         task,
                         strength: settings.strength,
@@ -376,7 +446,7 @@ impl State {
     /// # Errors
     /// A sentence, where the picture lies in no file.
     pub fn command_line(&self, run: &Run) -> Result<String, String> {
-        let Some(path) = &run.input.path else {
+        let Some(path) = &run.origin.path else {
             return Err("the picture lies in no file: save it first, and open that".into());
         };
         let mut words = vec!["minkds".to_string(), "--no-gui".to_string()];
@@ -385,15 +455,15 @@ impl State {
         if let Some(saved) = &run.saved {
             words.extend(["-o".to_string(), text(saved)]);
         }
-        if self.setup.model != crate::model::ModelSource::Bundled {
-            words.extend(["--model".to_string(), self.setup.model.to_string()]);
+        if run.setup.model != ModelSource::Bundled {
+            words.extend(["--model".to_string(), run.setup.model.to_string()]);
         }
-        if self.setup.device != crate::device::DeviceChoice::Auto {
-            words.extend(["--device".to_string(), self.setup.device.to_string()]);
+        if run.setup.device != DeviceChoice::Auto {
+            words.extend(["--device".to_string(), run.setup.device.to_string()]);
         }
-        if self.setup.precision != crate::device::Precision::Auto {
-            let precision = match self.setup.precision {
-                crate::device::Precision::F16 => "f16",
+        if run.setup.precision != Precision::Auto {
+            let precision = match run.setup.precision {
+                Precision::F16 => "f16",
                 _ => "f32",
             };
             words.extend(["--precision".to_string(), precision.to_string()]);

@@ -23,13 +23,15 @@ use super::errands::{Done, Errands};
 use super::input::Input;
 use super::session::Session;
 use super::view::View;
-use super::worker::{Desk, Drawing, Needs, Preview, Ready, Report, Setup, Side, Slot};
+use super::worker::{Desk, Drawing, Needs, Preview, QueueReport, Ready, Report, Setup, Side, Slot};
 use crate::app::Start;
 use crate::pipeline::Region;
 use crate::settings::{Patch, Preset, Settings};
 
 /// Seconds that settings must rest before they are tried.
 const REST: f64 = 0.25;
+/// Said when something would stop the whole picture.
+const BUSY: &str = "the whole picture is being drawn: wait for it, or cancel it (Escape)";
 /// Notes that are kept.
 const MOST_NOTES: usize = 50;
 /// A run for comparison that takes longer than this many seconds is made only when it is asked for.
@@ -61,6 +63,10 @@ pub struct State {
     pub input: Option<Arc<Input>>,
     /// What is being opened.
     pub opening: Option<String>,
+    /// The number of the errand that opens it.
+    opens: u64,
+    /// A run whose picture is being read.
+    selecting: Option<u64>,
     /// Model and device.
     pub model: Model,
     /// Which they are, or are to be.
@@ -97,6 +103,8 @@ pub struct State {
     pub asks_to_close: bool,
     /// Nothing stands in the way of closing.
     pub may_close: bool,
+    /// As soon as everything is saved, nothing does.
+    closes_when_saved: bool,
     desk: Desk,
     errands: Errands,
     session: Session,
@@ -126,6 +134,8 @@ impl State {
         let mut state = State {
             input: None,
             opening: None,
+            opens: 0,
+            selecting: None,
             model: Model::Loading("loading the model".into()),
             setup: start.setup.clone(),
             rested: settings.clone(),
@@ -145,13 +155,18 @@ impl State {
             inspected: None,
             asks_to_close: false,
             may_close: false,
+            closes_when_saved: false,
             desk,
             errands,
             session,
             flags: start.flags,
             preset: start.preset,
             check: start.check,
-            output: start.output,
+            // For several pictures it names a folder, also if that is still to be made.
+            output: match start.inputs.len() {
+                0 | 1 => start.output,
+                _ => start.output.map(|folder| folder.join("")),
+            },
             past: Vec::new(),
             future: Vec::new(),
             changed_at: f64::NEG_INFINITY,
@@ -160,7 +175,7 @@ impl State {
         };
         state.desk.load(start.setup);
         if start.inputs.is_empty() {
-            state.errands.open_example();
+            state.errands.open_example(0);
         } else {
             state.add_files(start.inputs);
         }
@@ -262,7 +277,9 @@ impl State {
         self.whole.stop();
         self.live.forget();
         self.setup = setup.clone();
-        self.desk.load(setup);
+        if self.desk.load(setup) {
+            self.queue.hear(QueueReport::Ended(false));
+        }
     }
 
     /// The whole picture with the settings as they stand.
@@ -270,8 +287,15 @@ impl State {
         let Some(input) = self.input.clone() else {
             return;
         };
-        if self.ready().is_none() {
+        if self.ready().is_none() || self.whole.is_busy() {
             return;
+        }
+        if let Some(refused) = self.cost().and_then(|cost| cost.refused) {
+            return self.complain(refused);
+        }
+        let is_same = self.whole.is_of(&input, None, &self.settings);
+        if is_same && self.whole.is_current() && !self.whole.curves.is_empty() {
+            return self.note("this is the whole picture with these settings already".into());
         }
         self.set_settings(self.settings.clone());
         let id = self.new_id();
@@ -281,8 +305,11 @@ impl State {
 
     /// Stops what takes time: the whole picture or the queue, else what is being tried.
     pub fn cancel(&mut self) {
-        if self.queue.is_running() {
-            self.desk.stop_queue();
+        let whole_runs = matches!(self.whole.phase, Phase::Running { .. });
+        if self.queue.is_running() && !whole_runs {
+            if self.desk.stop_queue() {
+                self.queue.hear(QueueReport::Ended(false));
+            }
         } else if self.whole.is_busy() {
             self.desk.stop(Slot::Whole);
             self.whole.stop();
@@ -348,7 +375,12 @@ impl State {
             return;
         };
         let covered = self.whole.is_of(&input, None, &self.settings);
-        if covered || self.whole.is_busy() || self.queue.is_running() {
+        if covered && self.live.is_busy() {
+            self.desk.stop(Slot::Live);
+            self.live.stop();
+        }
+        let waits = self.selecting.is_some() || self.whole.is_busy() || self.queue.is_running();
+        if covered || waits {
             return;
         }
         if self.region.is_none() {
@@ -370,6 +402,11 @@ impl State {
     fn lay(&mut self, slot: Slot, needs: Needs) {
         let check = self.check;
         let shown = self.slot(slot);
+        let particles = shown
+            .settings()
+            .map_or(0, |settings| settings.particles as usize);
+        let particle = needs.particle.filter(|(_, index)| *index < particles);
+        let needs = Needs { particle, ..needs };
         if let Some(wish) = shown.wish(needs) {
             let (id, input, region, settings) = wish;
             let file = self.session.file(id);
@@ -464,11 +501,13 @@ impl State {
         // Kept settings count for the model they were made with.
         let own = Patch::default();
         let kept = self.remembered.settings.take();
-        let settings = match kept.filter(|_| self.preset.is_none() && self.flags == own) {
+        let flags = std::mem::take(&mut self.flags);
+        let preset = self.preset.take();
+        let settings = match kept.filter(|_| preset.is_none() && flags == own) {
             Some(kept) => Ok(kept),
             None => {
                 let (model, keeps_colors) = (&ready.own_settings, ready.is_bundled);
-                Settings::resolve(model, self.preset, &self.flags, keeps_colors)
+                Settings::resolve(model, preset, &flags, keeps_colors)
             }
         };
         match settings {
@@ -485,25 +524,38 @@ impl State {
     /// What an errand brought.
     pub fn done(&mut self, done: Done) {
         match done {
-            Done::Opened(Ok(input)) => self.open(input),
-            Done::Opened(Err(error)) => {
+            // Something else was opened since.
+            Done::Opened(number, _) if number != self.opens => (),
+            Done::Opened(_, Ok(_)) if self.whole.is_busy() => {
+                self.opening = None;
+                self.note(BUSY.into());
+            }
+            Done::Opened(_, Ok(input)) => self.open(input),
+            Done::Opened(_, Err(error)) => {
                 self.opening = None;
                 self.complain(error);
             }
+            Done::Reopened(run, Ok(input)) => self.run_reopened(run, input),
+            Done::Reopened(_, Err(error)) => self.complain(error),
             Done::Chosen(paths) => self.add_files(paths),
+            Done::Found(files) => self.found(files),
             Done::Loaded(run, Ok(picture)) => self.run_loaded(run, picture),
-            Done::Loaded(_, Err(error)) => self.complain(error),
+            Done::Loaded(_, Err(error)) => {
+                self.selecting = None;
+                self.complain(error);
+            }
             Done::SaveTo(run, path) => self.save_to(run, path),
             Done::Saved(run, Ok((path, warnings))) => {
                 warnings.into_iter().for_each(|warning| self.note(warning));
                 self.note(format!("saved as {}", path.display()));
                 self.history.saved(run, path);
-                if self.asks_to_close && !self.has_unsaved() {
+                if self.closes_when_saved && !self.has_unsaved() {
                     self.may_close = true;
                 }
             }
             Done::Saved(_, Err(error)) => {
                 self.asks_to_close = false;
+                self.closes_when_saved = false;
                 self.complain(error);
             }
             Done::Compared(Ok(path)) => {
@@ -534,6 +586,8 @@ impl State {
         self.live.forget();
         self.region = None;
         self.inspected = None;
+        self.selecting = None;
+        self.look.wants_whole = false;
         self.view = View::default();
         self.history.unpin();
         if let Some(path) = &input.path {
@@ -561,8 +615,12 @@ impl State {
 
     /// Opens what was pasted.
     pub fn open_pasted(&mut self, image: Arc<eframe::egui::ColorImage>) {
+        if self.whole.is_busy() {
+            return self.note(BUSY.into());
+        }
         self.opening = Some("the pasted picture".into());
-        self.errands.open_pasted(image);
+        self.opens += 1;
+        self.errands.open_pasted(self.opens, image);
     }
 
     /// The window's title: the picture, and how far it is.
@@ -613,7 +671,8 @@ impl State {
 
     /// The person wants to leave: true if nothing would be lost.
     pub fn close(&mut self) -> bool {
-        if self.may_close || (!self.has_unsaved() && !self.queue.is_running()) {
+        let works = self.queue.is_running() || self.whole.is_busy();
+        if self.may_close || (!self.has_unsaved() && !works) {
             return true;
         }
         self.asks_to_close = true;
@@ -627,6 +686,7 @@ impl State {
 
     /// Saves what is unsaved, then leaves.
     pub fn save_all_and_close(&mut self) {
+        self.closes_when_saved = true;
         let unsaved: Vec<u64> = self.history.unsaved().map(|run| run.id).collect();
         for run in unsaved {
             self.save(run);
@@ -639,7 +699,10 @@ impl State {
             mode: self.mode,
             look: self.look.clone(),
             is_live: self.is_live,
-            settings: Some(self.settings.clone()),
+            settings: match self.ready() {
+                Some(_) => Some(self.settings.clone()),
+                None => self.remembered.settings.clone(),
+            },
             model: self.setup.model.to_string(),
             folder: self.remembered.folder.clone(),
             recent: self.remembered.recent.clone(),

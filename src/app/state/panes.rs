@@ -159,6 +159,8 @@ pub enum Pane {
     Spread,
     /// A finished run that was pinned: 0 or 1.
     Pin(usize),
+    /// The particle that was clicked.
+    Inspected,
 }
 
 /// A picture at its place.
@@ -199,7 +201,12 @@ impl State {
             Mode::SideBySide => vec![Pane::Vanilla, Pane::Kds],
             Mode::Three => vec![Pane::Before, Pane::Vanilla, Pane::Kds],
             Mode::Difference => vec![Pane::Difference],
-            Mode::Particles => Vec::new(),
+            // Beside the grid.
+            Mode::Particles => self
+                .inspected
+                .map(|_| Pane::Inspected)
+                .into_iter()
+                .collect(),
             Mode::Spread => vec![Pane::Spread],
         }
     }
@@ -239,6 +246,11 @@ impl State {
             Pane::Kds => working("KDS", Side::Steered),
             Pane::Difference => format!("difference × {:.0}", self.look.gain),
             Pane::Spread => "spread of the unsteered versions".into(),
+            Pane::Inspected => match self.inspected {
+                Some((Side::Steered, index)) => format!("KDS {index}"),
+                Some((Side::Plain, index)) => format!("vanilla {index}"),
+                None => String::new(),
+            },
             Pane::Pin(pin) => match self.history.pins()[pin].and_then(|id| self.history.run(id)) {
                 Some(run) => run.title(),
                 None => "nothing pinned".into(),
@@ -279,8 +291,13 @@ impl State {
             return Vec::new();
         };
         let whole = input.enlarged_size();
+        // A result is mixed with the bicubic enlargement, here as in its file.
+        let filter = match pane {
+            Pane::Before => self.look.before,
+            _ => Filter::Bicubic,
+        };
         let base = Layer {
-            source: Source::Enlarged(input.raster.clone(), self.look.before),
+            source: Source::Enlarged(input.raster.clone(), filter),
             at: [0, 0],
             size: whole,
             strength: 1.0,
@@ -299,9 +316,24 @@ impl State {
                     _ => Side::Plain,
                 };
                 for shown in slots {
-                    layers.extend(self.picture_of(shown, side).map(|(picture, region)| {
-                        placed(Source::Picture(picture), region, strength)
-                    }));
+                    let Some((picture, region)) = self.picture_of(shown, side) else {
+                        continue;
+                    };
+                    if input.has_alpha() && strength >= 1.0 && region == Region::whole(&input.rgb) {
+                        // Through what is transparent, nothing of it may be seen.
+                        layers.clear();
+                    }
+                    layers.push(placed(Source::Picture(picture), region, strength));
+                }
+            }
+            Pane::Inspected => {
+                let particles = self.particles();
+                let found = particles
+                    .into_iter()
+                    .find(|particle| Some((particle.side, particle.index)) == self.inspected);
+                let region = self.front().steered.as_ref().map(|drawn| drawn.region);
+                if let (Some(particle), Some(region)) = (found, region) {
+                    layers.push(placed(Source::Picture(particle.picture), region, 1.0));
                 }
             }
             Pane::Difference => {
@@ -367,12 +399,6 @@ impl State {
             return Some((first.clone(), preview.region));
         }
         let drawn = drawn?;
-        if side == Side::Steered
-            && let Some((Side::Steered, particle)) = self.inspected
-            && let Some(picture) = shown.decoded.get(&(side, particle))
-        {
-            return Some((picture.clone(), drawn.region));
-        }
         Some((drawn.picture.clone(), drawn.region))
     }
 

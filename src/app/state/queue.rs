@@ -1,8 +1,9 @@
 //! Files that are enlarged one after the other.
 
-use std::path::{Path, PathBuf};
+use std::collections::HashSet;
+use std::path::PathBuf;
 
-use super::State;
+use super::{BUSY, State};
 use crate::app::worker::{Queue, QueueReport};
 use crate::job::{self, Job, OnConflict};
 
@@ -64,11 +65,19 @@ impl QueueState {
         self.items.iter().map(part).sum::<f64>() / self.items.len().max(1) as f64
     }
 
-    fn add(&mut self, path: PathBuf) {
-        let is_there = |item: &Item| item.path == path && item.state == ItemState::Waiting;
-        if !self.items.iter().any(is_there) {
-            let state = ItemState::Waiting;
-            self.items.push(Item { path, state });
+    fn add(&mut self, paths: &[PathBuf]) {
+        let waiting = self
+            .items
+            .iter()
+            .filter(|item| item.state == ItemState::Waiting);
+        let mut waiting: HashSet<PathBuf> = waiting.map(|item| item.path.clone()).collect();
+        for path in paths {
+            if waiting.insert(path.clone()) {
+                self.items.push(Item {
+                    path: path.clone(),
+                    state: ItemState::Waiting,
+                });
+            }
         }
     }
 
@@ -110,16 +119,14 @@ impl QueueState {
 impl State {
     /// Opens one file; several, or a folder's, go into the queue.
     pub fn add_files(&mut self, paths: Vec<PathBuf>) {
-        let mut files = Vec::new();
-        for path in paths {
-            if path.is_dir() {
-                files.extend(pictures_in(&path));
-            } else {
-                files.push(path);
-            }
-        }
+        self.opening = Some("files".into());
+        self.errands.find(paths);
+    }
+
+    pub(super) fn found(&mut self, files: Vec<PathBuf>) {
+        self.opening = None;
         if files.len() > 1 {
-            files.iter().cloned().for_each(|file| self.queue.add(file));
+            self.queue.add(&files);
         }
         match files.into_iter().next() {
             Some(first) => self.open_file(first),
@@ -129,12 +136,17 @@ impl State {
 
     /// Opens a file to look at.
     pub fn open_file(&mut self, path: PathBuf) {
+        if self.whole.is_busy() {
+            return self.note(BUSY.into());
+        }
         let name = path.file_name().unwrap_or(path.as_os_str());
         self.opening = Some(name.display().to_string());
-        self.errands.open(path);
+        self.opens += 1;
+        self.errands.open(self.opens, path);
     }
 
-    /// Enlarges everything that waits; results go into `folder`, or beside their inputs.
+    /// Enlarges everything that waits; results go into `folder`, else where the command line said, else
+    /// beside their inputs.
     pub fn start_queue(&mut self, folder: Option<PathBuf>) {
         if self.queue.running || self.ready().is_none() {
             return;
@@ -148,7 +160,10 @@ impl State {
             .map(|&index| self.queue.items[index].path.clone())
             .collect();
         // With a separator at its end it names a folder, for a single file too.
-        let folder = folder.map(|folder| folder.join(""));
+        let folder = match folder {
+            Some(folder) => Some(folder.join("")),
+            None => self.output.clone(),
+        };
         let tasks = match job::plan(&paths, folder.as_deref(), Some(OnConflict::Skip)) {
             Ok(tasks) => tasks,
             Err(error) => return self.complain(error.to_string()),
@@ -188,15 +203,4 @@ impl State {
                 .retain(|item| item.state == ItemState::Waiting);
         }
     }
-}
-
-/// The pictures that lie in a folder, by name.
-fn pictures_in(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut files: Vec<PathBuf> = entries
-        .map(|entry| entry.path())
-        .filter(|path| path.is_file() && crate::app::errands::has_picture_ending(path))
-        .collect();
-    files.sort();
-    files
 }

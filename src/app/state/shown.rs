@@ -40,6 +40,8 @@ struct Wanted {
     settings: Settings,
     /// As it lies on the desk.
     laid: Option<Needs>,
+    /// Whether the worker can draw it with the model that it has.
+    can_draw: bool,
 }
 
 /// One slot.
@@ -81,6 +83,7 @@ impl Shown {
             region,
             settings,
             laid: None,
+            can_draw: true,
         });
     }
 
@@ -88,7 +91,7 @@ impl Shown {
     #[allow(clippy::type_complexity)]
     pub fn wish(&mut self, needs: Needs) -> Option<(u64, Arc<Input>, Option<Region>, Settings)> {
         let wanted = self.wanted.as_mut()?;
-        if wanted.laid.is_some_and(|laid| laid.covers(needs)) {
+        if !wanted.can_draw || wanted.laid.is_some_and(|laid| laid.covers(needs)) {
             return None;
         }
         wanted.laid = Some(needs);
@@ -135,6 +138,17 @@ impl Shown {
             .is_some_and(|drawn| Some(drawn.drawing) == id)
     }
 
+    /// Whether that is this drawing.
+    pub fn is_current_of(&self, id: u64) -> bool {
+        self.is_current() && self.is_wanted_id(id)
+    }
+
+    /// The picture and the settings of this drawing, if it is the one that is wanted.
+    pub fn wanted_as(&self, id: u64) -> Option<(Arc<Input>, Settings)> {
+        let wanted = self.wanted.as_ref().filter(|wanted| wanted.id == id)?;
+        Some((wanted.input.clone(), wanted.settings.clone()))
+    }
+
     /// Whether it is being drawn, or will be.
     pub fn is_busy(&self) -> bool {
         matches!(self.phase, Phase::Waiting | Phase::Running { .. })
@@ -143,8 +157,7 @@ impl Shown {
     /// Nothing is wanted any more; finished pictures stay.
     pub fn stop(&mut self) {
         let current = self.is_current();
-        self.phase = Phase::Idle;
-        self.previews.clear();
+        self.halt();
         if !current {
             self.curves.clear();
             self.wanted = None;
@@ -155,6 +168,22 @@ impl Shown {
     pub fn halt(&mut self) {
         self.phase = Phase::Idle;
         self.previews.clear();
+        self.drop_stale();
+    }
+
+    /// What was drawn beside an earlier steered picture is no comparison for this one.
+    fn drop_stale(&mut self) {
+        let id = self.steered.as_ref().map(|drawn| drawn.drawing);
+        if self
+            .plain
+            .as_ref()
+            .is_some_and(|plain| Some(plain.drawing) != id)
+        {
+            self.plain = None;
+            self.spread = None;
+            self.curves.remove(&Side::Plain);
+            self.decoded.retain(|(side, _), _| *side != Side::Plain);
+        }
     }
 
     /// Nothing is shown any more.
@@ -169,9 +198,13 @@ impl Shown {
         region: Option<Region>,
         settings: Settings,
         drawn: Drawn,
+        can_draw: bool,
     ) {
         self.expect(drawn.drawing, input, region, settings);
         self.steered = Some(drawn);
+        if let Some(wanted) = &mut self.wanted {
+            wanted.can_draw = can_draw;
+        }
     }
 
     /// A finished picture will come from elsewhere.
@@ -256,6 +289,11 @@ impl Shown {
             drawn.seconds = drawn.seconds.or(place.as_ref().and_then(|old| old.seconds));
         }
         *place = Some(drawn);
+        let laid = self.wanted.as_ref().and_then(|wanted| wanted.laid);
+        if laid.is_none_or(|laid| !laid.plain && !laid.spread) {
+            // Nothing newer will come.
+            self.drop_stale();
+        }
     }
 
     pub(super) fn decoded(&mut self, id: u64, side: Side, particle: usize, picture: Arc<Raster>) {
@@ -272,14 +310,13 @@ impl Shown {
 
     pub(super) fn finished(&mut self, id: u64) {
         if self.is_wanted_id(id) {
-            self.phase = Phase::Idle;
-            self.previews.clear();
+            self.halt();
         }
     }
 
     pub(super) fn failed(&mut self, id: u64, error: String) {
         if self.is_wanted_id(id) {
-            self.previews.clear();
+            self.halt();
             self.phase = Phase::Failed(error);
         }
     }

@@ -144,12 +144,14 @@ impl Wishes {
 }
 
 impl Desk {
-    /// Another model, device or precision; whatever runs is stopped.
-    pub fn load(&self, setup: Setup) {
+    /// Another model, device or precision. Whatever is drawn is stopped; loading that is under way is
+    /// finished first. True if a queue was waiting, which is given up.
+    pub fn load(&self, setup: Setup) -> bool {
         let mut wishes = self.lock();
         wishes.setup = Some(setup);
         wishes.stop_if(|_| true);
         self.0.changed.notify_all();
+        wishes.queue.take().is_some()
     }
 
     /// What is to be drawn in `slot` from now on. A run for another drawing there is stopped, and so is
@@ -182,13 +184,13 @@ impl Desk {
         self.0.changed.notify_all();
     }
 
-    /// Gives the queue up after the last finished file.
-    pub fn stop_queue(&self) {
+    /// Gives the queue up after the last finished file; true if it had not even begun.
+    pub fn stop_queue(&self) -> bool {
         let mut wishes = self.lock();
-        wishes.queue = None;
         wishes.paused = false;
         wishes.stop_if(|running| running == Running::Queue);
         self.0.changed.notify_all();
+        wishes.queue.take().is_some()
     }
 
     /// Holds the queue before its next network evaluation, or lets it go on.
@@ -197,13 +199,14 @@ impl Desk {
         self.0.changed.notify_all();
     }
 
-    /// The worker is to end.
-    pub fn close(&self) {
+    /// The worker is to end; true if it will at once, rather than when something is downloaded.
+    pub fn close(&self) -> bool {
         let mut wishes = self.lock();
         wishes.closing = true;
         wishes.paused = false;
         wishes.stop_if(|_| true);
         self.0.changed.notify_all();
+        !matches!(wishes.running, Some((Running::Setup, _)))
     }
 
     /// The worker's next errand, and how it is told to stop; waits for one, `None` at the end. Without a

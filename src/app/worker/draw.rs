@@ -13,12 +13,14 @@ use crate::error::Result;
 use crate::image_io::{self, Existing, Format};
 use crate::job::Engine;
 use crate::kds::Choice;
-use crate::model::Model;
+use crate::model::{Model, SCALE};
 use crate::pipeline::{self, Cancel, Event, Latents, Previews, Region, Request, Rgb};
 use crate::settings::{ColorFix, Select, Settings};
 
-/// Pixels of a whole enlargement up to which its steps are shown while it is drawn.
+/// Pixels of an enlargement up to which its steps, and quick pictures of its particles, are shown.
 const MOST_SHOWN: usize = 16 << 20;
+/// Longest side of a particle's quick picture.
+const QUICK_SIDE: usize = 1024;
 /// Steps of a run whose previews are kept for looking at later, at most.
 const MOST_KEPT: usize = 64;
 /// Longest side of such a preview.
@@ -35,6 +37,8 @@ struct Held {
     key: Key,
     region: Region,
     latents: Latents,
+    /// What was chosen at the end, by which selection.
+    choice: (Select, Choice),
     curve: Arc<Vec<Step>>,
     particles: Vec<Arc<Raster>>,
     /// By particle (`None`: the average) and colour fix.
@@ -82,6 +86,9 @@ impl Studio {
             inbox,
             cancel,
         };
+        // Another picture's particles are of no use any more.
+        self.held
+            .retain(|_, held| held.key.input == drawing.input.id);
         let needs = drawing.needs;
         let choice = self.side(&mut errand, Side::Steered, None)?;
         let inspects_plain = matches!(needs.particle, Some((Side::Plain, _)));
@@ -123,8 +130,10 @@ impl Studio {
         let select = errand.settings(side).select;
         let shown = match choice {
             Some(choice) => choice,
+            None if held.choice.0 == select => held.choice.1,
             None => pipeline::choose(errand.engine.model(), select, &held.latents)?,
         };
+        held.choice = (select, shown);
         let picture = held.decode(errand, side, particle_of(shown))?;
         let file = (side == Side::Steered).then(|| errand.drawing.file.clone());
         errand.inbox.say(Report::Drawn(Box::new(Drawn {
@@ -209,11 +218,12 @@ impl Errand<'_> {
         let settings = self.settings(side);
         let (slot, id, inbox) = (self.slot, self.drawing.id, self.inbox);
         let (shown, seen) = key.regions;
-        let [width, height] = self.drawing.input.enlarged_size();
-        let previews = match slot {
-            Slot::Live => Previews::All,
-            Slot::Whole if width * height <= MOST_SHOWN => Previews::First,
-            Slot::Whole => Previews::None,
+        let pixels = shown.width * shown.height * SCALE * SCALE;
+        let is_quick = slot == Slot::Live && pixels * settings.particles as usize <= MOST_SHOWN;
+        let previews = match pixels {
+            _ if is_quick => Previews::All,
+            pixels if pixels <= MOST_SHOWN => Previews::First,
+            _ => Previews::None,
         };
         let request = Request {
             keep_latents: true,
@@ -282,17 +292,23 @@ impl Errand<'_> {
             shape: [0; 4],
             values: Vec::new(),
         });
-        let particles = quick_pictures(self.engine.model(), &latents, shown, seen)?;
         let mut decoded = HashMap::new();
         if let Some(result) = outcome.pictures.into_iter().next() {
             let raster = self.keep(side, result, outcome.region)?;
             let fix = self.drawing.settings.color_fix;
             decoded.insert((particle_of(outcome.choice), fix), raster);
         }
+        let particles = if pixels <= MOST_SHOWN {
+            // On a device that failed in between there are none, and the result is what counts.
+            quick_pictures(self.engine.model(), &latents, shown, seen).unwrap_or_default()
+        } else {
+            Vec::new()
+        };
         Ok(Held {
             key,
             region: outcome.region,
             latents,
+            choice: (settings.select, outcome.choice),
             curve: Arc::new(curve),
             particles,
             decoded,
@@ -300,10 +316,11 @@ impl Errand<'_> {
         })
     }
 
-    /// The picture for the screen; a steered one is written to the drawing's file, too.
+    /// The picture for the screen; a steered one is written to the drawing's file, too, unless that holds
+    /// one already.
     fn keep(&self, side: Side, result: Rgb, region: Region) -> Result<Arc<Raster>> {
         let picture = self.drawing.input.finished(result, region);
-        if side == Side::Steered {
+        if side == Side::Steered && !self.drawing.file.exists() {
             let (file, existing) = (&self.drawing.file, Existing::Overwrite);
             image_io::encode(&picture, file, Format::Png, existing)?;
         }
@@ -415,7 +432,15 @@ fn quick_pictures(
     shown: Region,
     seen: Region,
 ) -> Result<Vec<Arc<Raster>>> {
-    let pictures = pipeline::previews(model, latents, shown, seen)?;
-    let raster = |picture: Rgb| Arc::new(Raster::from_rgb(&picture, None));
-    Ok(pictures.into_iter().map(raster).collect())
+    let picture = |particle: usize| {
+        let picture = pipeline::preview(model, latents, particle, shown, seen)?;
+        let raster = Raster::from_rgb(&picture, None);
+        let [width, height] = raster.size();
+        Ok(Arc::new(if width.max(height) > QUICK_SIDE {
+            raster.reduced_to(QUICK_SIDE)
+        } else {
+            raster
+        }))
+    };
+    (0..latents.shape[0]).map(picture).collect()
 }

@@ -29,9 +29,10 @@ use crate::settings::{Patch, Settings};
 /// Side of the latents that the speed is first measured on.
 const TRIAL: usize = 64;
 /// How often.
-const TRIALS: usize = 3;
+const TRIALS: usize = 6;
 
-/// The thread. Dropping it stops what runs and waits for the end, one network evaluation at most.
+/// The thread. Dropping it stops what runs and waits for the end, one network evaluation at most; a model
+/// that is being loaded is left to the end of the process.
 pub struct Worker {
     desk: Desk,
     thread: Option<JoinHandle<()>>,
@@ -61,8 +62,8 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        self.desk.close();
-        if let Some(thread) = self.thread.take() {
+        let ends_soon = self.desk.close();
+        if let Some(thread) = self.thread.take().filter(|_| ends_soon) {
             let _ = thread.join();
         }
     }
