@@ -96,6 +96,17 @@ fn several_files_become_a_queue_that_one_bad_file_does_not_stop() {
         .map(|item| matches!(item.state, ItemState::Done(_)))
         .collect();
     assert_eq!(states, [true, false, true]);
+    // A finished one is looked at beside its result.
+    room.click("c.png");
+    room.until("its result", |window| window.state.whole.steered.is_some());
+    room.until_quiet();
+    let state = &room.window().state;
+    assert_eq!(state.input.as_ref().unwrap().name, "c.png");
+    assert_eq!(
+        state.whole.steered.as_ref().unwrap().picture.size(),
+        [48, 48]
+    );
+    assert!(!state.has_unsaved() && state.live.steered.is_none());
     assert!(room.path("a_x4.png").is_file() && room.path("c_x4.png").is_file());
     room.click("Clear");
     assert!(room.window().state.queue.items.is_empty());

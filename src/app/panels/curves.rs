@@ -85,7 +85,7 @@ pub fn show(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
         );
         let dotted = egui_plot::LineStyle::dashed_dense();
         plot.line(
-            line("gamma", strength)
+            line("gamma, 0 to 1", strength)
                 .style(dotted)
                 .color(egui::Color32::GRAY),
         );

@@ -109,7 +109,7 @@ fn row(ui: &mut Ui, state: &mut State, index: usize, item: &Item) {
             ))
             .clicked()
         {
-            state.open_file(item.path.clone());
+            state.open_item(index);
         }
         if item.state == ItemState::Waiting && !state.queue.is_running() {
             let drop = ui

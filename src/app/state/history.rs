@@ -317,6 +317,33 @@ impl State {
         }
     }
 
+    /// A finished file of the queue is a run like any other, saved already.
+    pub(super) fn show_result_of_queue(&mut self) {
+        let Some(input) = self.input.clone() else {
+            return;
+        };
+        let Some((path, result)) = self.opens_result.take() else {
+            return;
+        };
+        if input.path.as_ref() != Some(&path) {
+            return;
+        }
+        let id = self.new_id();
+        self.history.add(Run {
+            id,
+            origin: Origin::of(&input),
+            setup: self.setup.clone(),
+            settings: self.queue.settings.clone(),
+            region: None,
+            choice: Choice::Particle(0),
+            thumbnail: Arc::new(input.raster.reduced_to(THUMBNAIL)),
+            file: result.clone(),
+            seconds: None,
+            saved: Some(result),
+        });
+        self.select(id);
+    }
+
     /// The example's own result, made beforehand with the model's settings, so that there is something to
     /// see at once.
     pub(super) fn show_ready_example(&mut self) {

@@ -65,6 +65,8 @@ pub struct State {
     pub opening: Option<String>,
     /// The number of the errand that opens it.
     opens: u64,
+    /// A file of the queue that is being opened, and its result.
+    opens_result: Option<(std::path::PathBuf, std::path::PathBuf)>,
     /// A run whose picture is being read.
     selecting: Option<u64>,
     /// Model and device.
@@ -135,6 +137,7 @@ impl State {
             input: None,
             opening: None,
             opens: 0,
+            opens_result: None,
             selecting: None,
             model: Model::Loading("loading the model".into()),
             setup: start.setup.clone(),
@@ -530,7 +533,10 @@ impl State {
                 self.opening = None;
                 self.note(BUSY.into());
             }
-            Done::Opened(_, Ok(input)) => self.open(input),
+            Done::Opened(_, Ok(input)) => {
+                self.open(input);
+                self.show_result_of_queue();
+            }
             Done::Opened(_, Err(error)) => {
                 self.opening = None;
                 self.complain(error);

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::{BUSY, State};
 use crate::app::worker::{Queue, QueueReport};
 use crate::job::{self, Job, OnConflict};
+use crate::settings::Settings;
 
 /// How far a file is.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,8 +37,9 @@ pub struct Item {
 pub struct QueueState {
     /// Its files.
     pub items: Vec<Item>,
-    /// Which of them the worker has, in its order.
+    /// Which of them the worker has, in its order, and how it draws them.
     sent: Vec<usize>,
+    pub(super) settings: Settings,
     /// Whether it is held.
     pub is_paused: bool,
     running: bool,
@@ -145,6 +147,20 @@ impl State {
         self.errands.open(self.opens, path);
     }
 
+    /// Opens a file of the queue; if it is finished, beside its result.
+    pub fn open_item(&mut self, index: usize) {
+        let Some(item) = self.queue.items.get(index).cloned() else {
+            return;
+        };
+        self.opens_result = match item.state {
+            ItemState::Done(result) | ItemState::Skipped(result) => {
+                Some((item.path.clone(), result))
+            }
+            _ => None,
+        };
+        self.open_file(item.path);
+    }
+
     /// Enlarges everything that waits; results go into `folder`, else where the command line said, else
     /// beside their inputs.
     pub fn start_queue(&mut self, folder: Option<PathBuf>) {
@@ -177,6 +193,7 @@ impl State {
             check: self.check,
         };
         self.queue.sent = sent;
+        self.queue.settings = self.settings.clone();
         self.queue.running = true;
         let settings = self.settings.clone();
         self.desk.enqueue(Queue { job, settings });
