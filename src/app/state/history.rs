@@ -4,17 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{BUSY, State};
-use crate::app::errands::{Half, SaveJob};
 use crate::app::input::Input;
 use crate::app::raster::Raster;
 use crate::app::worker::{Drawn, Setup, Side, Slot};
-use crate::device::{DeviceChoice, Precision};
 use crate::error::Error;
-use crate::job;
 use crate::kds::Choice;
-use crate::model::ModelSource;
 use crate::pipeline::Region;
-use crate::settings::{SchedulerVariant, Settings};
+use crate::settings::Settings;
 
 /// Longest side of a thumbnail.
 const THUMBNAIL: usize = 96;
@@ -237,7 +233,7 @@ impl State {
     }
 
     /// The picture of a run, if that is the one that is open.
-    fn open_as(&self, run: &Run) -> Option<Arc<Input>> {
+    pub(super) fn open_as(&self, run: &Run) -> Option<Arc<Input>> {
         let input = self.input.as_ref()?;
         (input.id == run.origin.id).then(|| input.clone())
     }
@@ -370,185 +366,5 @@ impl State {
             seconds: None,
             saved: None,
         });
-    }
-
-    /// The whole result that saving means: the one that is shown, else the selected one.
-    pub fn run_to_save(&self) -> Option<&Run> {
-        let shown = self
-            .whole
-            .steered
-            .as_ref()
-            .and_then(|drawn| self.history.run(drawn.drawing));
-        let selected = self.history.selected.and_then(|id| self.history.run(id));
-        shown.or(selected).filter(|run| run.region.is_none())
-    }
-
-    /// Saves beside the input (or where the command line said), under a name that is free.
-    pub fn save(&mut self, id: u64) {
-        let Some(run) = self.history.run(id).cloned() else {
-            return;
-        };
-        let Some(input) = run.origin.path.clone() else {
-            return self.save_as(id);
-        };
-        let output = self.output.clone();
-        let output = output.as_deref();
-        let conflict = Some(job::OnConflict::Unique);
-        match job::plan(std::slice::from_ref(&input), output, conflict) {
-            Ok(mut tasks) => {
-                if let Some(task) = tasks.pop() {
-                    let settings = self.saved_settings(&run);
-                    self.errands.save(SaveJob {
-                        input: self.open_as(&run),
-                        run,
-                        task,
-                        strength: settings.strength,
-                    });
-                }
-            }
-            Err(error) => self.complain(error.to_string()),
-        }
-    }
-
-    /// Asks where to.
-    pub fn save_as(&mut self, id: u64) {
-        let Some(run) = self.history.run(id) else {
-            return;
-        };
-        let name = match &run.origin.path {
-            Some(path) => job::enlarged_name(path).to_string_lossy().into_owned(),
-            None => "enlarged.png".to_string(),
-        };
-        let folder = run
-            .origin
-            .path
-            .as_deref()
-            .map(|path| job::folder_of(path).to_path_buf());
-        self.errands
-            .ask_save(id, folder.or(self.remembered.folder.clone()), name);
-    }
-
-    pub(super) fn save_to(&mut self, id: u64, path: PathBuf) {
-        let Some(run) = self.history.run(id).cloned() else {
-            return;
-        };
-        let input = run
-            .origin
-            .path
-            .clone()
-            .unwrap_or_else(|| "pasted picture.png".into());
-        let conflict = Some(job::OnConflict::Overwrite);
-        match job::plan(&[input], Some(&path), conflict) {
-            Ok(mut tasks) => {
-                if let Some(task) = tasks.pop() {
-                    let settings = self.saved_settings(&run);
-                    self.errands.save(SaveJob {
-                        input: self.open_as(&run),
-                        run,
-                        task,
-                        strength: settings.strength,
-                    });
-                }
-            }
-            Err(error) => self.complain(error.to_string()),
-        }
-    }
-
-    /// A run is saved as strong as it is seen.
-    fn saved_settings(&self, run: &Run) -> Settings {
-        let shown = self.whole.steered.as_ref().map(|drawn| drawn.drawing);
-        let strength = if shown == Some(run.id) {
-            self.settings.strength
-        } else {
-            run.settings.strength
-        };
-        Settings {
-            strength,
-            ..run.settings.clone()
-        }
-    }
-
-    /// The command that makes a run's file without a window; an error says why there is none.
-    ///
-    /// # Errors
-    /// A sentence, where the picture lies in no file.
-    pub fn command_line(&self, run: &Run) -> Result<String, String> {
-        let Some(path) = &run.origin.path else {
-            return Err("the picture lies in no file: save it first, and open that".into());
-        };
-        let mut words = vec!["minkds".to_string(), "--no-gui".to_string()];
-        let text = |path: &std::path::Path| path.display().to_string();
-        words.push(text(path));
-        if let Some(saved) = &run.saved {
-            words.extend(["-o".to_string(), text(saved)]);
-        }
-        if run.setup.model != ModelSource::Bundled {
-            words.extend(["--model".to_string(), run.setup.model.to_string()]);
-        }
-        if run.setup.device != DeviceChoice::Auto {
-            words.extend(["--device".to_string(), run.setup.device.to_string()]);
-        }
-        if run.setup.precision != Precision::Auto {
-            let precision = match run.setup.precision {
-                Precision::F16 => "f16",
-                _ => "f32",
-            };
-            words.extend(["--precision".to_string(), precision.to_string()]);
-        }
-        if run.settings.scheduler == SchedulerVariant::Minkds {
-            words.extend(["--preset".to_string(), "minkds".to_string()]);
-        }
-        let quoted =
-            shlex::try_join(words.iter().map(String::as_str)).map_err(|error| error.to_string())?;
-        Ok(format!(
-            "{quoted} {}",
-            self.saved_settings(run).command_line()
-        ))
-    }
-
-    /// Saves both halves of the comparison that is shown, side by side with a caption.
-    pub fn save_comparison(&mut self) {
-        let Some(input) = self.input.clone() else {
-            return;
-        };
-        let halves: Vec<Half> = (self.panes().into_iter())
-            .map(|pane| Half {
-                title: self.title(pane),
-                layers: self.layers(pane),
-            })
-            .collect();
-        if halves.is_empty() {
-            return self.note("this way of comparing has no halves: take another one".into());
-        }
-        let front = self.front();
-        let drawn = front.steered.as_ref().map(|drawn| drawn.region);
-        let region = drawn.unwrap_or(Region::whole(&input.rgb));
-        let line = self.settings.command_line();
-        let caption = format!("{}, {}", input.name, line);
-        let stem = std::path::Path::new(&input.name)
-            .file_stem()
-            .unwrap_or_default()
-            .to_os_string();
-        let name = format!("{}_comparison.png", stem.to_string_lossy());
-        let folder = input
-            .path
-            .as_deref()
-            .map(|path| job::folder_of(path).to_path_buf());
-        let folder = folder.or(self.remembered.folder.clone());
-        self.errands
-            .save_comparison(halves, region, caption, folder, name);
-    }
-
-    /// Puts the result into the clipboard.
-    pub fn copy(&mut self, context: &eframe::egui::Context) {
-        let front = self.front();
-        let Some(drawn) = &front.steered else {
-            return self.note("there is no result to copy yet".into());
-        };
-        let half = Half {
-            title: String::new(),
-            layers: self.layers(super::Pane::Kds),
-        };
-        self.errands.copy(half, drawn.region, context.clone());
     }
 }
