@@ -233,7 +233,11 @@ impl State {
     pub fn title(&self, pane: Pane) -> String {
         let busy = |side: Side| self.front().previews.contains_key(&side);
         let working = |name: &str, side: Side| {
-            if busy(side) {
+            if let Some((of, index)) = self.look.step
+                && of == side
+            {
+                format!("{name}, step {}", index + 1)
+            } else if busy(side) {
                 format!("{name}, being drawn")
             } else {
                 name.to_string()

@@ -23,8 +23,11 @@ const MOST_SHOWN: usize = 16 << 20;
 const QUICK_SIDE: usize = 1024;
 /// Steps of a run whose previews are kept for looking at later, at most.
 const MOST_KEPT: usize = 64;
-/// Longest side of such a preview.
-const KEPT_SIDE: usize = 256;
+/// Longest side of such a preview, of few steps and of many.
+const KEPT_SIDE: usize = 512;
+const MANY_KEPT_SIDE: usize = 256;
+/// So many are many.
+const MANY: u32 = 16;
 
 /// What was drawn last, for each slot and side.
 #[derive(Default)]
@@ -242,6 +245,11 @@ impl Errand<'_> {
         };
         inbox.say(Report::Begun(slot, id, side));
         let kept_every = (settings.steps as usize).div_ceil(MOST_KEPT);
+        let kept_side = if settings.steps > MANY {
+            MANY_KEPT_SIDE
+        } else {
+            KEPT_SIDE
+        };
         let mut curve = Vec::new();
         let mut pass_on = |event| match event {
             Event::Started { .. } => curve.clear(),
@@ -263,7 +271,7 @@ impl Errand<'_> {
                     time: timestep as f64 / train_steps,
                     gamma,
                     distance,
-                    preview: first.map(|raster| Arc::new(raster.reduced_to(KEPT_SIDE))),
+                    preview: first.map(|raster| Arc::new(raster.reduced_to(kept_side))),
                 };
                 curve.push(step.clone());
                 if !rasters.is_empty() {
