@@ -100,12 +100,16 @@ pub fn run(start: Start) -> Result<()> {
     };
     let cache = dirs::cache_dir().unwrap_or_else(std::env::temp_dir);
     let mut refused = None;
+    let mut is_open = false;
     let open = |context: &eframe::CreationContext<'_>| {
         let stored = context.storage.and_then(|storage| storage.get_string(KEY));
         let remembered =
             stored.map_or_else(Remembered::default, |text| Remembered::from_text(&text));
         match Window::new(&context.egui_ctx, start, remembered, &cache) {
-            Ok(window) => Ok(Box::new(window) as Box<dyn eframe::App>),
+            Ok(window) => {
+                is_open = true;
+                Ok(Box::new(window) as Box<dyn eframe::App>)
+            }
             Err(error) => {
                 let text = error.to_string();
                 refused = Some(error);
@@ -121,7 +125,13 @@ pub fn run(start: Start) -> Result<()> {
     }
     let why = match ran {
         Ok(Ok(())) => return Ok(()),
+        Ok(Err(error)) if is_open => {
+            let what = format!("the window was lost: {}", one_line(&error.to_string()));
+            return Err(Error::Device(what));
+        }
         Ok(Err(error)) => error.to_string(),
+        // The program's own fault, and not for want of a display.
+        Err(panic) if is_open => std::panic::resume_unwind(panic),
         // A library that a window needs, such as xkbcommon, is looked for when it is opened.
         Err(panic) => crate::error::words_of(&*panic).to_string(),
     };
