@@ -54,6 +54,30 @@ fn every_way_of_comparing_gets_what_it_needs() {
     assert!(decoded.is_some_and(|picture| picture.size() == other.picture.size()));
 }
 
+/// The vanilla half shows the particle that KDS chose, not the one that would have been chosen without: over
+/// several seeds the two would differ now and then.
+#[test]
+fn the_vanilla_half_follows_the_choice_of_kds() {
+    let mut room = Room::with(&[("photo.png", 16, 16)], |start| {
+        start.flags.steps = Some(2);
+        start.flags.particles = Some(6);
+        start.flags.gamma_0 = Some(1.0);
+    });
+    room.click("Vanilla | KDS");
+    for seed in 0..6 {
+        room.window_mut().state.settings.seed = seed;
+        room.until("this seed", |window| {
+            let live = &window.state.live;
+            live.settings()
+                .is_some_and(|settings| settings.seed == seed)
+        });
+        room.until_quiet();
+        let live = &room.window().state.live;
+        let (steered, plain) = (live.steered.as_ref().unwrap(), live.plain.as_ref().unwrap());
+        assert_eq!(steered.choice, plain.choice, "seed {seed}");
+    }
+}
+
 /// With the very noise of the run, a particle that is left alone comes out the same, whoever draws it.
 #[test]
 fn the_vanilla_half_is_the_same_particle_from_the_same_noise() {

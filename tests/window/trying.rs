@@ -222,6 +222,24 @@ fn what_is_tried_is_cancelled_by_escape_and_not_begun_again() {
     room.until("another run", is_running);
 }
 
+/// What nobody wants any more is cut off: only the last settings leave a run behind.
+#[test]
+fn a_trial_that_was_overtaken_is_cut_off() {
+    let mut room = Room::with(&[("photo.png", 64, 64)], |start| {
+        start.flags.steps = Some(100);
+        start.flags.particles = Some(8);
+    });
+    room.until("a run", |window| {
+        matches!(window.state.live.phase, Phase::Running { .. })
+    });
+    room.slide("Steps", 2.0);
+    room.slide("Particles", 2.0);
+    room.until_quiet();
+    let state = &room.window().state;
+    assert!(state.live.is_current());
+    assert_eq!(state.history.runs().len(), 1);
+}
+
 /// A thousand changes while things are being drawn: nothing hangs, the last settings win, and what is held
 /// in memory does not grow.
 #[test]
