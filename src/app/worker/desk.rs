@@ -275,3 +275,105 @@ impl Desk {
 fn open(wish: &Wish) -> Option<Drawing> {
     wish.drawing.clone().filter(|_| wish.is_open())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use eframe::egui::{Color32, ColorImage};
+
+    fn drawing(id: u64, needs: Needs) -> Drawing {
+        Drawing {
+            id,
+            input: Arc::new(Input::pasted(&ColorImage::filled([4, 4], Color32::GRAY))),
+            region: None,
+            settings: Settings::default(),
+            check: true,
+            file: PathBuf::new(),
+            needs,
+        }
+    }
+
+    fn queue() -> Queue {
+        let job = Job {
+            tasks: Vec::new(),
+            latents: None,
+            particles_given: true,
+            save_latents: None,
+            memory_limit: None,
+            check: true,
+        };
+        let settings = Settings::default();
+        Queue { job, settings }
+    }
+
+    /// What is being worked on, and whether it is to be stopped.
+    fn next(desk: &Desk) -> (String, Cancel) {
+        let (errand, cancel) = desk.next(true).expect("an errand");
+        let name = match errand {
+            Errand::Setup(_) => "setup".to_string(),
+            Errand::Draw(slot, drawing) => format!("{slot:?} {}", drawing.id),
+            Errand::Queue(_) => "queue".to_string(),
+        };
+        (name, cancel)
+    }
+
+    #[test]
+    fn a_newer_drawing_stops_the_older_one_and_other_needs_do_not() {
+        let desk = Desk::default();
+        desk.draw(Slot::Live, drawing(1, Needs::default()));
+        let (name, cancel) = next(&desk);
+        assert_eq!((name.as_str(), cancel.is_cancelled()), ("Live 1", false));
+        let plain = Needs {
+            plain: true,
+            ..Needs::default()
+        };
+        desk.draw(Slot::Live, drawing(1, plain));
+        assert!(!cancel.is_cancelled());
+        desk.draw(Slot::Live, drawing(2, plain));
+        assert!(cancel.is_cancelled());
+        assert!(!desk.is_wanted(Slot::Live, 1));
+        assert_eq!(next(&desk).0, "Live 2");
+    }
+
+    #[test]
+    fn the_whole_and_the_queue_come_before_what_is_tried() {
+        let desk = Desk::default();
+        desk.draw(Slot::Live, drawing(1, Needs::default()));
+        let (_, live) = next(&desk);
+        desk.draw(Slot::Whole, drawing(2, Needs::default()));
+        desk.enqueue(queue());
+        assert!(live.is_cancelled());
+        let (name, whole) = next(&desk);
+        assert_eq!(name, "Whole 2");
+        desk.draw(Slot::Live, drawing(3, Needs::default()));
+        desk.enqueue(queue());
+        assert!(!whole.is_cancelled());
+        desk.met(Slot::Whole, 2, Needs::default());
+        assert_eq!(next(&desk).0, "queue");
+        assert_eq!(next(&desk).0, "Live 3");
+    }
+
+    #[test]
+    fn a_queue_that_has_not_begun_is_taken_back() {
+        let desk = Desk::default();
+        desk.enqueue(queue());
+        assert!(desk.stop_queue());
+        assert!(!desk.stop_queue());
+        desk.enqueue(queue());
+        let (_, cancel) = next(&desk);
+        assert!(!desk.stop_queue() && cancel.is_cancelled());
+    }
+
+    #[test]
+    fn closing_ends_the_work_and_a_pause() {
+        let desk = Desk::default();
+        desk.draw(Slot::Whole, drawing(1, Needs::default()));
+        let (_, cancel) = next(&desk);
+        desk.pause(true);
+        let (own, held) = (desk.clone(), cancel.clone());
+        let thread = std::thread::spawn(move || own.wait_while_paused(&held));
+        assert!(desk.close() && cancel.is_cancelled());
+        thread.join().expect("it goes on");
+        assert!(desk.next(true).is_none());
+    }
+}
