@@ -262,7 +262,7 @@ impl eframe::egui::DroppedFile for Dropped {
 #[test]
 fn a_queue_that_waits_is_stopped_too() {
     let mut room = Room::with(&[("a.png", 56, 56), ("b.png", 16, 16)], |start| {
-        start.flags.steps = Some(40);
+        start.flags.steps = Some(200);
         start.flags.particles = Some(4);
     });
     room.until("the model", |window| window.state.ready().is_some());
@@ -285,7 +285,7 @@ fn a_queue_that_waits_is_stopped_too() {
 #[test]
 fn a_whole_picture_is_not_lost_by_accident() {
     let mut room = Room::with(&[("photo.png", 56, 56)], |start| {
-        start.flags.steps = Some(60);
+        start.flags.steps = Some(200);
         start.flags.particles = Some(4);
     });
     room.until("the model", |window| window.state.ready().is_some());
