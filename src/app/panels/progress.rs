@@ -59,7 +59,11 @@ fn running(state: &State) -> Option<(String, f64, Option<f64>)> {
         } else {
             "queue"
         };
-        return Some((paused.into(), state.queue.part(), None));
+        return Some((
+            paused.into(),
+            state.queue.part(),
+            state.queue_seconds_left(),
+        ));
     }
     let of = |shown: &Shown, name: &str| match &shown.phase {
         Phase::Waiting => Some((format!("{name}: waiting"), 0.0, None)),

@@ -40,6 +40,8 @@ pub struct QueueState {
     /// Which of them the worker has, in its order, and how it draws them.
     sent: Vec<usize>,
     pub(super) settings: Settings,
+    /// When it was started.
+    since: f64,
     /// Whether it is held.
     pub is_paused: bool,
     running: bool,
@@ -57,14 +59,14 @@ impl QueueState {
         self.items.iter().filter(waiting).count()
     }
 
-    /// How much of all is done, 0..=1.
+    /// How much of all that was started is done, 0..=1.
     pub fn part(&self) -> f64 {
-        let part = |item: &Item| match item.state {
-            ItemState::Waiting => 0.0,
-            ItemState::Running(part) => part,
-            _ => 1.0,
+        let part = |index: &usize| match self.items.get(*index).map(|item| &item.state) {
+            Some(ItemState::Running(part)) => *part,
+            Some(ItemState::Waiting) | None => 0.0,
+            Some(_) => 1.0,
         };
-        self.items.iter().map(part).sum::<f64>() / self.items.len().max(1) as f64
+        self.sent.iter().map(part).sum::<f64>() / self.sent.len().max(1) as f64
     }
 
     fn add(&mut self, paths: &[PathBuf]) {
@@ -195,8 +197,16 @@ impl State {
         self.queue.sent = sent;
         self.queue.settings = self.settings.clone();
         self.queue.running = true;
+        self.queue.since = self.now;
         let settings = self.settings.clone();
         self.desk.enqueue(Queue { job, settings });
+    }
+
+    /// Seconds until the queue is done, once that can be told.
+    pub fn queue_seconds_left(&self) -> Option<f64> {
+        let (part, gone) = (self.queue.part(), self.now - self.queue.since);
+        let can_tell = part > 0.0 && !self.queue.is_paused;
+        can_tell.then(|| gone / part * (1.0 - part))
     }
 
     /// Holds the queue, or lets it go on.
