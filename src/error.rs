@@ -99,7 +99,7 @@ pub(crate) fn caught<T>(compute: impl FnOnce() -> Result<T>) -> Result<T> {
 }
 
 /// What a panic said.
-pub(crate) fn words_of(panic: &(dyn Any + Send)) -> &str {
+pub fn words_of(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied())
         .unwrap_or("no reason given")

@@ -16,15 +16,8 @@ fn main() -> ExitCode {
     // burn turns some failures into panics that the pipeline catches and explains.
     std::panic::set_hook(Box::new(|_| ()));
     std::panic::catch_unwind(|| minkds::cli::main(std::env::args_os())).unwrap_or_else(|panic| {
-        let text = panic
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or_else(|| panic.downcast_ref::<&str>().copied());
-        let _ = writeln!(
-            std::io::stderr(),
-            "{APOLOGY}: {}",
-            text.unwrap_or("no text")
-        );
+        let text = minkds::error::words_of(&*panic);
+        let _ = writeln!(std::io::stderr(), "{APOLOGY}: {text}");
         ExitCode::FAILURE
     })
 }

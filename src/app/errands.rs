@@ -15,11 +15,11 @@ use super::state::{Layer, Run};
 use crate::error::{Error, Result, caught};
 use crate::image_io::{self, Existing, Format, blend};
 use crate::job::{self, Task};
-use crate::pipeline::{Region, Rgb};
+use crate::pipeline::Region;
 
 /// Endings of files that are worth an attempt.
 const ENDINGS: [&str; 7] = ["png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp"];
-/// What the bundled model makes of the example with its own settings, made by `tools/figures.py`.
+/// What the bundled model makes of the example with its own settings (see `assets/README.md`).
 const EXAMPLE_RESULT: &[u8] = include_bytes!("../../assets/example_x4.png");
 
 /// What an errand brought; errors are sentences.
@@ -280,12 +280,7 @@ fn said<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, String> {
 
 fn raster(file: &Path) -> Result<Arc<Raster>> {
     let picture = image_io::decode(file)?.picture;
-    let rgb = Rgb {
-        width: picture.width,
-        height: picture.height,
-        values: picture.rgb,
-    };
-    Ok(Arc::new(Raster::from_rgb(&rgb, picture.alpha.as_deref())))
+    Ok(Arc::new(Raster::from_picture(picture)))
 }
 
 fn in_folder(folder: Option<PathBuf>) -> rfd::AsyncFileDialog {

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use eframe::egui::ColorImage;
 
+use crate::image_io::Picture;
 use crate::pipeline::Rgb;
 
 /// The smallest copy has no side longer than this.
@@ -79,6 +80,16 @@ impl Raster {
             }
         }
         Raster::new(picture.width, picture.height, pixels)
+    }
+
+    /// A picture as it is written to a file.
+    pub fn from_picture(picture: Picture) -> Self {
+        let rgb = Rgb {
+            width: picture.width,
+            height: picture.height,
+            values: picture.rgb,
+        };
+        Raster::from_rgb(&rgb, picture.alpha.as_deref())
     }
 
     /// What no other raster of this process has.

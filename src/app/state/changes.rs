@@ -11,13 +11,18 @@ impl State {
 
     /// Other settings at once, as one step of undo.
     pub fn set_settings(&mut self, settings: Settings) {
-        if settings != self.rested {
-            self.future.clear();
-            self.past
-                .push(std::mem::replace(&mut self.rested, settings.clone()));
-        }
         self.settings = settings;
         self.changed_at = f64::NEG_INFINITY;
+        self.rest();
+    }
+
+    /// The settings lie where they are now: one step of undo, if they have moved.
+    pub(super) fn rest(&mut self) {
+        if self.settings != self.rested {
+            self.future.clear();
+            let before = std::mem::replace(&mut self.rested, self.settings.clone());
+            self.past.push(before);
+        }
     }
 
     /// Whether there is something to undo, and to redo.

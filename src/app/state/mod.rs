@@ -191,10 +191,8 @@ impl State {
     /// Lets time pass: `now` in seconds since any moment. Settings that rest are tried.
     pub fn tick(&mut self, now: f64) {
         self.now = now;
-        if self.settings != self.rested && self.has_rested() {
-            self.future.clear();
-            self.past
-                .push(std::mem::replace(&mut self.rested, self.settings.clone()));
+        if self.has_rested() {
+            self.rest();
         }
         self.wish();
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Shown, State};
 use crate::app::raster::Raster;
 use crate::app::tiles::Source;
-use crate::app::worker::{Drawn, Side, Slot};
+use crate::app::worker::{Drawn, Side};
 use crate::image_io::resize::Filter;
 use crate::kds::Choice;
 use crate::model::SCALE;
@@ -264,18 +264,10 @@ impl State {
 
     /// The slot that the person is looking at: the tried part, or the whole.
     pub fn front(&self) -> &Shown {
-        match self.front_slot() {
-            Slot::Live => &self.live,
-            Slot::Whole => &self.whole,
-        }
-    }
-
-    /// Which slot that is.
-    pub fn front_slot(&self) -> Slot {
         if self.shows_live() {
-            Slot::Live
+            &self.live
         } else {
-            Slot::Whole
+            &self.whole
         }
     }
 
@@ -383,10 +375,7 @@ impl State {
     /// The picture of one side: of the run in progress where it shows something already, else the finished
     /// one; or the step that is being pointed at.
     fn picture_of(&self, shown: &Shown, side: Side) -> Option<(Arc<Raster>, Region)> {
-        let drawn: Option<&Drawn> = match side {
-            Side::Steered => shown.steered.as_ref(),
-            Side::Plain => shown.plain.as_ref(),
-        };
+        let drawn = shown.side(side);
         if let Some((of, index)) = self.look.step
             && of == side
             && std::ptr::eq(shown, self.front())
@@ -434,10 +423,7 @@ impl State {
         let shown = self.front();
         let mut particles = Vec::new();
         for side in [Side::Steered, Side::Plain] {
-            let drawn = match side {
-                Side::Steered => shown.steered.as_ref(),
-                Side::Plain => shown.plain.as_ref(),
-            };
+            let drawn = shown.side(side);
             let chosen = drawn.map(|drawn| drawn.choice);
             let preview = shown.previews.get(&side);
             let pictures: &[Arc<Raster>] = match (preview, drawn) {

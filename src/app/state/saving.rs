@@ -1,11 +1,12 @@
 //! Results leave the window: as files, as a comparison, as a command line, into the clipboard.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Run, State};
 use crate::app::errands::{Half, SaveJob};
 use crate::device::{DeviceChoice, Precision};
-use crate::job;
+use crate::error::Error;
+use crate::job::{self, Task};
 use crate::model::ModelSource;
 use crate::pipeline::Region;
 use crate::settings::{SchedulerVariant, Settings};
@@ -30,23 +31,12 @@ impl State {
         let Some(input) = run.origin.path.clone() else {
             return self.save_as(id);
         };
-        let output = self.output.clone();
-        let output = output.as_deref();
-        let conflict = Some(job::OnConflict::Unique);
-        match job::plan(std::slice::from_ref(&input), output, conflict) {
-            Ok(mut tasks) => {
-                if let Some(task) = tasks.pop() {
-                    let settings = self.saved_settings(&run);
-                    self.errands.save(SaveJob {
-                        input: self.open_as(&run),
-                        run,
-                        task,
-                        strength: settings.strength,
-                    });
-                }
-            }
-            Err(error) => self.complain(error.to_string()),
-        }
+        let task = job::plan(
+            &[input],
+            self.output.as_deref(),
+            Some(job::OnConflict::Unique),
+        );
+        self.save_as_planned(run, task);
     }
 
     /// Asks where to.
@@ -58,13 +48,8 @@ impl State {
             Some(path) => job::enlarged_name(path).to_string_lossy().into_owned(),
             None => "enlarged.png".to_string(),
         };
-        let folder = run
-            .origin
-            .path
-            .as_deref()
-            .map(|path| job::folder_of(path).to_path_buf());
-        self.errands
-            .ask_save(id, folder.or(self.remembered.folder.clone()), name);
+        let folder = self.folder_beside(run.origin.path.as_deref());
+        self.errands.ask_save(id, folder, name);
     }
 
     pub(super) fn save_to(&mut self, id: u64, path: PathBuf) {
@@ -76,21 +61,30 @@ impl State {
             .path
             .clone()
             .unwrap_or_else(|| "pasted picture.png".into());
-        let conflict = Some(job::OnConflict::Overwrite);
-        match job::plan(&[input], Some(&path), conflict) {
-            Ok(mut tasks) => {
-                if let Some(task) = tasks.pop() {
-                    let settings = self.saved_settings(&run);
+        let task = job::plan(&[input], Some(&path), Some(job::OnConflict::Overwrite));
+        self.save_as_planned(run, task);
+    }
+
+    fn save_as_planned(&mut self, run: Run, planned: Result<Vec<Task>, Error>) {
+        match planned {
+            Ok(tasks) => {
+                for task in tasks {
                     self.errands.save(SaveJob {
                         input: self.open_as(&run),
-                        run,
+                        strength: self.saved_settings(&run).strength,
+                        run: run.clone(),
                         task,
-                        strength: settings.strength,
                     });
                 }
             }
             Err(error) => self.complain(error.to_string()),
         }
+    }
+
+    /// Where a dialog about a picture's results begins.
+    fn folder_beside(&self, path: Option<&Path>) -> Option<PathBuf> {
+        let folder = path.map(|path| job::folder_of(path).to_path_buf());
+        folder.or(self.remembered.folder.clone())
     }
 
     /// A run is saved as strong as it is seen.
@@ -116,7 +110,7 @@ impl State {
             return Err("the picture lies in no file: save it first, and open that".into());
         };
         let mut words = vec!["minkds".to_string(), "--no-gui".to_string()];
-        let text = |path: &std::path::Path| path.display().to_string();
+        let text = |path: &Path| path.display().to_string();
         words.push(text(path));
         if let Some(saved) = &run.saved {
             words.extend(["-o".to_string(), text(saved)]);
@@ -164,16 +158,12 @@ impl State {
         let region = drawn.unwrap_or(Region::whole(&input.rgb));
         let line = self.settings.command_line();
         let caption = format!("{}, {}", input.name, line);
-        let stem = std::path::Path::new(&input.name)
+        let stem = Path::new(&input.name)
             .file_stem()
             .unwrap_or_default()
             .to_os_string();
         let name = format!("{}_comparison.png", stem.to_string_lossy());
-        let folder = input
-            .path
-            .as_deref()
-            .map(|path| job::folder_of(path).to_path_buf());
-        let folder = folder.or(self.remembered.folder.clone());
+        let folder = self.folder_beside(input.path.as_deref());
         self.errands
             .save_comparison(halves, region, caption, folder, name);
     }

@@ -106,6 +106,14 @@ impl Shown {
         ))
     }
 
+    /// The finished picture of one side.
+    pub fn side(&self, side: Side) -> Option<&Drawn> {
+        match side {
+            Side::Steered => self.steered.as_ref(),
+            Side::Plain => self.plain.as_ref(),
+        }
+    }
+
     /// Whether something is wanted, done or not.
     pub fn is_wanted(&self) -> bool {
         self.wanted.is_some()

@@ -332,18 +332,8 @@ impl Errand<'_> {
             let (file, existing) = (&self.drawing.file, Existing::Overwrite);
             image_io::encode(&picture, file, Format::Png, existing)?;
         }
-        Ok(Arc::new(raster_of(picture)))
+        Ok(Arc::new(Raster::from_picture(picture)))
     }
-}
-
-/// For the screen.
-fn raster_of(picture: image_io::Picture) -> Raster {
-    let rgb = Rgb {
-        width: picture.width,
-        height: picture.height,
-        values: picture.rgb,
-    };
-    Raster::from_rgb(&rgb, picture.alpha.as_deref())
 }
 
 impl Held {
@@ -375,7 +365,7 @@ impl Held {
             return Ok(picture.clone());
         }
         let result = self.decode_rgb(errand, side, Some(particle))?;
-        let picture = Arc::new(raster_of(
+        let picture = Arc::new(Raster::from_picture(
             errand.drawing.input.finished(result, self.region),
         ));
         self.decoded.insert(place, picture.clone());
