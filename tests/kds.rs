@@ -3,9 +3,10 @@
 
 mod common;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Device;
 use common::{Arrays, assert_close, fixture, json, read};
 use minkds::kds::{self, Choice, MeanShift, cpu::mean_shift, tensor_ops};
+use minkds::pipeline::Latents;
 use minkds::settings::{Kernel, Select};
 use proptest::prelude::*;
 
@@ -44,8 +45,8 @@ fn selection_equals_the_reference() {
             (Select::LowestVariance, "lowest_variance"),
         ] {
             let want = case[key].as_u64().unwrap() as usize;
-            let latents = arrays.tensor(name, &Device::flex());
-            let got = kds::choose(select, &latents).unwrap();
+            let particles = arrays.shape4(name)[0];
+            let got = kds::choose(select, &arrays.values(name), particles);
             assert_eq!(got, Choice::Particle(want), "{name}, {key}");
         }
     }
@@ -53,8 +54,10 @@ fn selection_equals_the_reference() {
 
 #[test]
 fn the_other_selections_do_what_they_say() {
-    let values = TensorData::new(vec![1f32, 2.0, 3.0, 6.0], [2, 1, 1, 2]);
-    let latents = Tensor::from_data(values, &Device::flex());
+    let latents = Latents {
+        shape: [2, 1, 1, 2],
+        values: vec![1f32, 2.0, 3.0, 6.0],
+    };
     for (select, choice, chosen) in [
         (Select::First, Choice::Particle(0), vec![1.0, 2.0]),
         (Select::All, Choice::All, vec![1.0, 2.0, 3.0, 6.0]),
@@ -63,8 +66,8 @@ fn the_other_selections_do_what_they_say() {
         (Select::NearestMean, Choice::Particle(0), vec![1.0, 2.0]),
         (Select::LowestVariance, Choice::Particle(0), vec![1.0, 2.0]),
     ] {
-        let got = kds::choose(select, &latents).unwrap();
-        assert_eq!((got, read(got.of(&latents))), (choice, chosen));
+        let got = latents.choose(select);
+        assert_eq!((got, latents.chosen(got).concat()), (choice, chosen));
     }
 }
 

@@ -4,7 +4,9 @@ mod common;
 
 use burn::tensor::Device;
 use common::{Arrays, assert_close, fixture, read};
-use minkds::model::{Autoencoder, AutoencoderConfig, Scope, UNet2DModel, UNetConfig, Weights};
+use minkds::model::{
+    Autoencoder, AutoencoderConfig, Norms, Scope, UNet2DModel, UNetConfig, Weights,
+};
 
 /// f32 sums in another order, amplified by up to twenty layers of normalisation; a wrong epsilon,
 /// padding or order of operations is off by 1e-3 or more.
@@ -60,7 +62,7 @@ fn check_vqvae(model: &str, reference: &Arrays) {
         _ => (1.0, 0.0),
     };
     let latents = (reference.tensor::<4>("vqvae.latents", &device) - shift) * scale;
-    let decoded = vqvae.decode_traced(latents, |stage, state| {
+    let decoded = vqvae.decode_traced(latents, &Norms::own(), |stage, state| {
         let name = format!("vqvae.{stage}");
         assert_close(
             &read(state.clone()),

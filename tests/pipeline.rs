@@ -11,7 +11,7 @@ use minkds::device::Target;
 use minkds::kds::Choice;
 use minkds::model::{Model, ModelSource};
 use minkds::pipeline::{
-    self, Cancel, Estimator, Event, Latents, Outcome, Plan, Previews, Request, Rgb,
+    self, Ask, Cancel, Estimator, Event, Latents, Outcome, Plan, Previews, Request, Rgb,
 };
 use minkds::settings::{
     Bandwidth, ColorFix, Kernel, SchedulerVariant, Select, Settings, Solver, Window,
@@ -76,12 +76,11 @@ fn settings(case: &Value) -> Settings {
         steps: case["steps"].as_u64().unwrap() as u32,
         eta: number(&case["eta"], 0.0),
         color_fix: ColorFix::None,
-        strength: 1.0,
-        seed: 0,
         scheduler: match case["minkds"].as_bool() {
             Some(true) => SchedulerVariant::Minkds,
             _ => SchedulerVariant::Diffusers,
         },
+        ..Settings::default()
     }
 }
 
@@ -258,7 +257,7 @@ fn batches_and_memory_change_no_bit() {
         values: values.copied().collect(),
     };
     let canvas = pipeline::canvas(&model, 16, 16);
-    let plan = |memory| Plan::new(&Estimator::of(&model), &canvas, 8, 1, memory, None);
+    let plan = |memory| Plan::new(&Estimator::of(&model), &canvas, &Ask::of(&settings, memory));
     let roomy = plan(1 << 32).unwrap();
     let tight = plan(roomy.peak_bytes as u64 - 1).unwrap();
     assert!(roomy.batch == 8 && tight.batch < 8, "{roomy:?} {tight:?}");

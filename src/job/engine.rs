@@ -36,14 +36,14 @@ type Work<'a, T> = &'a mut dyn FnMut(&Model, &Request, &mut dyn FnMut(Event)) ->
 struct Way {
     on_cpu: bool,
     floats: FloatDType,
-    /// Most particles at a time.
-    batch: Option<usize>,
+    /// Most latent cells in one evaluation.
+    most_cells: Option<usize>,
 }
 
 const CPU: Way = Way {
     on_cpu: true,
     floats: FloatDType::F32,
-    batch: None,
+    most_cells: None,
 };
 
 /// What may go wrong on a card that may go right elsewhere.
@@ -59,8 +59,8 @@ enum Failure {
     Implausible,
 }
 
-/// The next way after `way`, on which `batch` particles at a time failed; `None` is the end.
-fn next(way: Way, batch: usize, failure: Failure) -> Option<Way> {
+/// The next way after `way`, on which `batch` particles of `cells` each at a time failed; `None` is the end.
+fn next(way: Way, batch: usize, cells: usize, failure: Failure) -> Option<Way> {
     if way.on_cpu {
         return None;
     }
@@ -70,7 +70,7 @@ fn next(way: Way, batch: usize, failure: Failure) -> Option<Way> {
             ..way
         },
         Failure::OutOfMemory | Failure::Broken if batch > 1 => Way {
-            batch: Some(batch / 2),
+            most_cells: Some(batch / 2 * cells),
             ..way
         },
         _ => CPU,
@@ -155,9 +155,6 @@ impl Engine {
         events: &mut dyn FnMut(Event),
         work: Work<T>,
     ) -> Result<T> {
-        let (_, seen) = pipeline::regions(&self.model, settings, &request);
-        let [rows, columns] = pipeline::canvas(&self.model, seen.width, seen.height).padded;
-        let cells = rows * columns;
         let own = self.model.target();
         let mut way = if own.is_cpu() || self.breaks >= MAX_BREAKS {
             CPU
@@ -165,7 +162,7 @@ impl Engine {
             Way {
                 on_cpu: false,
                 floats: own.floats(),
-                batch: self.most_cells.map(|most| (most / cells).max(1)),
+                most_cells: self.most_cells,
             }
         };
         loop {
@@ -183,12 +180,16 @@ impl Engine {
             };
             let target = model.target().clone();
             request.memory = target.memory_budget(limit);
-            request.batch = way.batch;
+            request.most_cells = way.most_cells;
             // Particles at a time, for as long as that matters: the decoder takes one after the other.
-            let mut batch = 1;
+            let (mut batch, mut cells) = (1, 1);
             let mut pass_on = |event| {
                 match &event {
-                    Event::Started { batch: started, .. } => batch = *started,
+                    Event::Started {
+                        batch: of,
+                        cells: each,
+                        ..
+                    } => (batch, cells) = (*of, *each),
                     Event::Step { index, .. } if *index + 1 == settings.steps as usize => batch = 1,
                     _ => (),
                 }
@@ -213,7 +214,7 @@ impl Engine {
                 Error::Compute(_) | Error::DeviceLost(_) => Failure::Broken,
                 _ => return Err(error),
             };
-            let Some(following) = next(way, batch, failure) else {
+            let Some(following) = next(way, batch, cells, failure) else {
                 return Err(error);
             };
             match failure {
@@ -227,14 +228,19 @@ impl Engine {
                 _ => target.clean_up(),
             }
             if failure == Failure::OutOfMemory {
-                match following.batch {
-                    Some(batch) => self.most_cells = Some(batch * cells),
+                match following.most_cells {
+                    Some(most) => self.most_cells = Some(most),
                     None => self.breaks += 1,
                 }
             }
             let name = target.place().name();
             events(Event::Warning(announce(
-                &name, &error, failure, fault, following,
+                &name,
+                &error,
+                failure,
+                fault,
+                following,
+                batch / 2,
             )));
             way = following;
         }
@@ -284,7 +290,14 @@ fn is_memory(what: &str) -> bool {
 }
 
 /// What the person is told about a new way.
-fn announce(name: &str, error: &Error, failure: Failure, fault: Option<Fault>, way: Way) -> String {
+fn announce(
+    name: &str,
+    error: &Error,
+    failure: Failure,
+    fault: Option<Fault>,
+    way: Way,
+    batch: usize,
+) -> String {
     let what = match (failure, fault) {
         (Failure::TooLarge, _) => format!("too large for {name}"),
         (Failure::Implausible, _) => format!("{name} made no picture of the input"),
@@ -294,7 +307,10 @@ fn announce(name: &str, error: &Error, failure: Failure, fault: Option<Fault>, w
     };
     match way {
         Way { on_cpu: true, .. } => format!("{what}: making it on the processor"),
-        Way { batch: Some(n), .. } => format!("{what}: trying again with {n} at a time"),
+        Way {
+            most_cells: Some(_),
+            ..
+        } => format!("{what}: trying again with {batch} at a time"),
         _ => format!("{what}: trying again in f32"),
     }
 }
@@ -317,15 +333,20 @@ mod tests {
         let mut way = Way {
             on_cpu: false,
             floats,
-            batch: None,
+            most_cells: None,
         };
         let mut ways = Vec::new();
-        while let Some(following) = next(way, way.batch.unwrap_or(batch), failure) {
+        while let Some(following) = next(
+            way,
+            way.most_cells.map_or(batch, |most| most / 10),
+            10,
+            failure,
+        ) {
             way = following;
             ways.push((
                 way.on_cpu,
                 way.floats == FloatDType::F16,
-                way.batch.unwrap_or(0),
+                way.most_cells.map_or(0, |most| most / 10),
             ));
             assert!(ways.len() < 20, "it never ends");
         }

@@ -2,7 +2,6 @@
 
 use burn::tensor::Tensor;
 
-use super::select::sums;
 use crate::error::{Error, Result};
 
 /// The root mean square distance of two particles of `x` `[N, C, H, W]`, per value; 0 with one particle.
@@ -17,7 +16,8 @@ pub fn distance(x: &Tensor<4>) -> Result<f64> {
         return Ok(0.0);
     }
     let squares = (x.clone() - x.clone().mean_dim(0)).square();
-    let total = sums(squares).sum();
+    // One axis after the other keeps f32 accurate.
+    let total = squares.sum_dim(3).sum_dim(2).sum_dim(1).sum();
     let total = total.try_into_vec_as::<f32>().map_err(Error::reading)?;
     let values = ((n - 1) * c * h * w) as f64;
     Ok((2.0 * f64::from(total[0]) / values).sqrt())

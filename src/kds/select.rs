@@ -1,13 +1,12 @@
-//! Choosing one particle at the end, on the final latents and on their device.
+//! Choosing one particle at the end, on the final latents.
 
-use burn::tensor::Tensor;
+use rayon::prelude::*;
 
-use crate::error::{Error, Result};
 use crate::settings::Select;
 
 /// Scores nearer than this, relative to the best, are a tie: with two particles `nearest-mean` always
 /// is one, up to rounding.
-const TIE: f32 = 1e-5;
+const TIE: f64 = 1e-5;
 
 /// What is decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,48 +19,40 @@ pub enum Choice {
     All,
 }
 
-impl Choice {
-    /// The chosen latents out of `latents` `[N, C, H, W]`: `[1, C, H, W]`, or all of them.
-    pub fn of(self, latents: &Tensor<4>) -> Tensor<4> {
-        let latents = latents.clone();
-        match self {
-            Choice::Particle(i) => latents.narrow(0, i, 1),
-            Choice::Mean => latents.mean_dim(0),
-            Choice::All => latents,
+/// Chooses among the latents of `particles`, one after the other in `latents`; ties go to the lower index.
+pub fn choose(select: Select, latents: &[f32], particles: usize) -> Choice {
+    let size = (latents.len() / particles.max(1)).max(1);
+    let score: &(dyn Fn(&[f32]) -> f64 + Sync) = match select {
+        Select::First => return Choice::Particle(0),
+        Select::All => return Choice::All,
+        Select::Mean => return Choice::Mean,
+        Select::NearestMean => {
+            let mut mean = vec![0f32; size];
+            mean.par_iter_mut().enumerate().for_each(|(i, mean)| {
+                let values = latents.iter().skip(i).step_by(size);
+                *mean = (values.map(|&v| f64::from(v)).sum::<f64>() / particles as f64) as f32;
+            });
+            &move |particle| {
+                let pairs = particle.iter().zip(&mean);
+                pairs.map(|(a, b)| f64::from(a - b).powi(2)).sum()
+            }
         }
-    }
-}
-
-/// Chooses among `latents` `[N, C, H, W]`; ties go to the lower index. Only N numbers leave the device.
-///
-/// # Errors
-/// [`Error::Compute`] where the device failed.
-pub fn choose(select: Select, latents: &Tensor<4>) -> Result<Choice> {
-    let scores = match select {
-        Select::First => return Ok(Choice::Particle(0)),
-        Select::All => return Ok(Choice::All),
-        Select::Mean => return Ok(Choice::Mean),
-        Select::NearestMean => sums((latents.clone() - latents.clone().mean_dim(0)).square()),
         // minKDS' `choose_last_latent` means over features, not over particles.
-        Select::LowestVariance => {
-            let [n, c, h, w] = latents.dims();
-            let mean = sums(latents.clone()).reshape([n, 1, 1, 1]) / (c * h * w) as f32;
-            sums((latents.clone() - mean).square())
-        }
+        Select::LowestVariance => &|particle| {
+            let mean = particle.iter().map(|&v| f64::from(v)).sum::<f64>() / particle.len() as f64;
+            particle
+                .iter()
+                .map(|&v| (f64::from(v) - mean).powi(2))
+                .sum()
+        },
     };
-    let scores = scores.try_into_vec_as::<f32>().map_err(Error::reading)?;
-    Ok(Choice::Particle(smallest(&scores)))
-}
-
-/// The sum over each particle, row by row and then over rows, which keeps f32 accurate.
-pub(super) fn sums(x: Tensor<4>) -> Tensor<1> {
-    let [n, ..] = x.dims();
-    x.sum_dim(3).sum_dim(2).sum_dim(1).reshape([n])
+    let scores: Vec<f64> = latents.par_chunks_exact(size).map(score).collect();
+    Choice::Particle(smallest(&scores))
 }
 
 /// Index of the first of the smallest values; NaN never wins.
-fn smallest(values: &[f32]) -> usize {
-    let least = values.iter().copied().fold(f32::INFINITY, f32::min);
-    let wins = |value: &f32| *value <= least * (1.0 + TIE);
+fn smallest(values: &[f64]) -> usize {
+    let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let wins = |value: &f64| *value <= least * (1.0 + TIE);
     values.iter().position(wins).unwrap_or(0)
 }

@@ -8,6 +8,7 @@ use super::blocks::{
 };
 use super::config::{AutoencoderConfig, AutoencoderKind};
 use super::layers::{Conv2d, GroupNorm};
+use super::norms::{Norms, Pass};
 use super::weights::Scope;
 
 /// diffusers fixes the autoencoders' epsilon.
@@ -69,15 +70,33 @@ impl Autoencoder {
     ///
     /// A `VQModel` goes to the nearest codes first; an `AutoencoderKL` undoes its scaling.
     pub fn decode(&self, latents: Tensor<4>) -> Tensor<4> {
-        self.decode_traced(latents, |_, _| ())
+        self.decode_traced(latents, &Norms::own(), |_, _| ())
+    }
+
+    /// [`Self::decode`] of a part, with statistics from elsewhere or gathering them.
+    pub fn decode_part(&self, latents: Tensor<4>, norms: &Norms) -> Tensor<4> {
+        self.decode_traced(latents, norms, |_, _| ())
+    }
+
+    /// The part of [`Self::decode_part`] at the latents' own resolution, for what it gathers.
+    pub fn decode_head(&self, latents: Tensor<4>, norms: &Norms) {
+        let z = self.prepare(latents, &mut |_, _| ());
+        self.decoder.head(z, &norms.start());
     }
 
     /// [`Self::decode`], showing each stage's output by diffusers' name for it.
     pub fn decode_traced(
         &self,
         latents: Tensor<4>,
+        norms: &Norms,
         mut trace: impl FnMut(String, &Tensor<4>),
     ) -> Tensor<4> {
+        let z = self.prepare(latents, &mut trace);
+        self.decoder.forward(z, &norms.start(), trace)
+    }
+
+    /// From the UNet's latents to the decoder's input.
+    fn prepare(&self, latents: Tensor<4>, trace: &mut impl FnMut(String, &Tensor<4>)) -> Tensor<4> {
         let mut z = match &self.codebook {
             Some(codebook) => {
                 let quantized = quantize(latents, codebook);
@@ -96,13 +115,13 @@ impl Autoencoder {
             z = conv.forward(z);
             trace("post_quant_conv".into(), &z);
         }
-        self.decoder.forward(z, trace)
+        z
     }
 
     /// Pictures `[N, 3, fH, fW]` in -1..1 to latents `[N, C, H, W]` in the UNet's scale: unquantized
     /// for a `VQModel`, the distribution's mean for an `AutoencoderKL`.
     pub fn encode(&self, pictures: Tensor<4>) -> Tensor<4> {
-        let mut z = self.encoder.forward(pictures);
+        let mut z = self.encoder.forward(pictures, &Norms::own().start());
         if let Some(conv) = &self.quant_conv {
             z = conv.forward(z);
         }
@@ -204,13 +223,14 @@ impl Encoder {
         }
     }
 
-    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+    fn forward(&self, x: Tensor<4>, pass: &Pass) -> Tensor<4> {
         let mut x = self.conv_in.forward(x);
         for block in &self.down_blocks {
-            x = block.forward(x, None, |_| ());
+            x = block.forward(x, pass, |_| ());
         }
-        x = self.mid_block.forward(x, None);
-        self.conv_out.forward(self.conv_norm_out.forward_silu(x))
+        x = self.mid_block.forward(x, pass);
+        self.conv_out
+            .forward(self.conv_norm_out.forward_silu(x, pass))
     }
 }
 
@@ -255,14 +275,28 @@ impl Decoder {
         }
     }
 
-    fn forward(&self, z: Tensor<4>, mut trace: impl FnMut(String, &Tensor<4>)) -> Tensor<4> {
+    /// Everything before the size is doubled for the first time.
+    fn head(&self, z: Tensor<4>, pass: &Pass) {
+        let x = self.mid_block.forward(self.conv_in.forward(z), pass);
+        if let Some(block) = self.up_blocks.first() {
+            block.refine(x, pass, || None);
+        }
+    }
+
+    fn forward(
+        &self,
+        z: Tensor<4>,
+        pass: &Pass,
+        mut trace: impl FnMut(String, &Tensor<4>),
+    ) -> Tensor<4> {
         let mut x = self.conv_in.forward(z);
-        x = self.mid_block.forward(x, None);
+        x = self.mid_block.forward(x, pass);
         trace("decoder.mid_block".into(), &x);
         for (i, block) in self.up_blocks.iter().enumerate() {
-            x = block.forward(x, None, || None);
+            x = block.forward(x, pass, || None);
             trace(format!("decoder.up_blocks.{i}"), &x);
         }
-        self.conv_out.forward(self.conv_norm_out.forward_silu(x))
+        self.conv_out
+            .forward(self.conv_norm_out.forward_silu(x, pass))
     }
 }

@@ -2,6 +2,7 @@
 
 use burn::tensor::{Tensor, module};
 
+use super::norms::Pass;
 use super::weights::Scope;
 use crate::ops;
 
@@ -85,22 +86,22 @@ impl GroupNorm {
     }
 
     /// The normalisation alone.
-    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        self.run(x, false)
+    pub fn forward(&self, x: Tensor<4>, pass: &Pass) -> Tensor<4> {
+        self.run(x, false, pass)
     }
 
     /// The normalisation, then SiLU.
-    pub fn forward_silu(&self, x: Tensor<4>) -> Tensor<4> {
-        self.run(x, true)
+    pub fn forward_silu(&self, x: Tensor<4>, pass: &Pass) -> Tensor<4> {
+        self.run(x, true, pass)
     }
 
-    fn run(&self, x: Tensor<4>, silu: bool) -> Tensor<4> {
+    fn run(&self, x: Tensor<4>, silu: bool, pass: &Pass) -> Tensor<4> {
         let params = ops::GroupNorm {
             groups: self.groups,
             eps: self.eps,
             silu,
         };
-        ops::group_norm(x, self.weight.clone(), self.bias.clone(), params)
+        pass.group_norm(x, self.weight.clone(), self.bias.clone(), params)
     }
 }
 

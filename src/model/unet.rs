@@ -8,6 +8,7 @@ use super::blocks::{
 };
 use super::config::UNetConfig;
 use super::layers::{Conv2d, GroupNorm, Linear};
+use super::norms::Norms;
 use super::weights::Scope;
 
 /// The denoising network.
@@ -124,7 +125,7 @@ impl UNet2DModel {
 
     /// What height and width must be multiples of.
     pub fn size_multiple(&self) -> usize {
-        1 << (self.config.block_out_channels.len() - 1)
+        self.config.size_multiple()
     }
 
     /// `sample` is `[N, in_channels, H, W]` with H and W multiples of [`Self::size_multiple`]; the
@@ -152,23 +153,25 @@ impl UNet2DModel {
             &embedding.clone().reshape([1, width, 1, 1]),
         );
         // Every residual block wants the activated embedding.
-        let temb = silu(embedding);
+        let norms = Norms::own();
+        let mut pass = norms.start();
+        pass.temb = Some(silu(embedding));
 
         let mut x = self.conv_in.forward(sample.cast(self.floats));
         trace("conv_in".into(), &x);
         let mut states = vec![x.clone()];
         for (i, block) in self.down_blocks.iter().enumerate() {
-            x = block.forward(x, Some(&temb), |state| states.push(state.clone()));
+            x = block.forward(x, &pass, |state| states.push(state.clone()));
             trace(format!("down_blocks.{i}"), &x);
         }
-        x = self.mid_block.forward(x, Some(&temb));
+        x = self.mid_block.forward(x, &pass);
         trace("mid_block".into(), &x);
         for (i, block) in self.up_blocks.iter().enumerate() {
-            x = block.forward(x, Some(&temb), || states.pop());
+            x = block.forward(x, &pass, || states.pop());
             trace(format!("up_blocks.{i}"), &x);
         }
         self.conv_out
-            .forward(self.conv_norm_out.forward_silu(x))
+            .forward(self.conv_norm_out.forward_silu(x, &pass))
             .cast(FloatDType::F32)
     }
 

@@ -1,12 +1,103 @@
 //! Colour fixes on the finished picture.
 
+use rayon::prelude::*;
+
 use super::Rgb;
 use crate::image_io::resize::{bicubic_x4, reduce_x4};
+use crate::settings::ColorFix;
+
+/// Octaves that "wavelet" tells apart: from the last on, everything coarser than 2⁴ pixels is the input's.
+const LEVELS: u32 = 5;
 
 /// Rounds of back-projection at most; typical pictures need three to six.
 const MAX_ROUNDS: usize = 30;
 /// Half a step of 8-bit values: what the input itself was rounded to.
 const CLOSE_ENOUGH: f32 = 0.5 / 255.0;
+
+/// What `fix` does to `result`, four times the size of `input`.
+pub fn fix(fix: ColorFix, result: &mut Rgb, input: &Rgb) {
+    match fix {
+        ColorFix::None => {}
+        ColorFix::Adain => adain(result, input),
+        ColorFix::Wavelet => wavelet(result, input),
+        ColorFix::Consistency => consistency(result, input),
+    }
+}
+
+/// Gives each channel the mean and standard deviation that the input's bicubic enlargement has (Huang and
+/// Belongie, 2017, on pixels, as StableSR does).
+pub fn adain(result: &mut Rgb, input: &Rgb) {
+    let style = bicubic_x4(&input.values, input.width, input.height, 3);
+    for channel in 0..3 {
+        let statistics = |values: &[f32]| {
+            let values = || {
+                values
+                    .iter()
+                    .skip(channel)
+                    .step_by(3)
+                    .map(|&v| f64::from(v))
+            };
+            let count = (values().count() as f64).max(1.0);
+            let mean = values().sum::<f64>() / count;
+            let variance = values().map(|v| (v - mean).powi(2)).sum::<f64>() / count;
+            (mean, (variance + 1e-5 / (255.0 * 255.0)).sqrt())
+        };
+        let (mean, deviation) = statistics(&result.values);
+        let (wanted_mean, wanted_deviation) = statistics(&style);
+        let scale = wanted_deviation / deviation;
+        for value in result.values.iter_mut().skip(channel).step_by(3) {
+            let moved = (f64::from(*value) - mean) * scale + wanted_mean;
+            *value = (moved as f32).clamp(0.0, 1.0);
+        }
+    }
+}
+
+/// Keeps the result's fine detail and takes everything coarser from the input's bicubic enlargement, told
+/// apart by à-trous blurs of 1 2 1 at distances 1 to 16 (as StableSR does).
+pub fn wavelet(result: &mut Rgb, input: &Rgb) {
+    let (width, height) = (result.width, result.height);
+    let mut coarse = bicubic_x4(&input.values, input.width, input.height, 3);
+    for (coarse, own) in coarse.iter_mut().zip(&result.values) {
+        // Blurring is linear, so the difference is blurred once.
+        *coarse -= own;
+    }
+    for level in 0..LEVELS {
+        coarse = blurred(&coarse, width, height, 1 << level);
+    }
+    for (value, correction) in result.values.iter_mut().zip(coarse) {
+        *value = (*value + correction).clamp(0.0, 1.0);
+    }
+}
+
+/// `[H, W, 3]` blurred by 1/4 1/2 1/4 at `distance` pixels in both directions; edges are repeated.
+fn blurred(values: &[f32], width: usize, height: usize, distance: usize) -> Vec<f32> {
+    let stride = width * 3;
+    let mut columns = vec![0f32; values.len()];
+    (columns.par_chunks_exact_mut(stride).enumerate()).for_each(|(y, out)| {
+        let row = |y: usize| &values[y * stride..][..stride];
+        let [above, here, below] = [
+            row(y.saturating_sub(distance)),
+            row(y),
+            row((y + distance).min(height - 1)),
+        ];
+        for (x, out) in out.iter_mut().enumerate() {
+            *out = 0.25 * (above[x] + below[x]) + 0.5 * here[x];
+        }
+    });
+    let mut out = vec![0f32; values.len()];
+    (out.par_chunks_exact_mut(stride))
+        .zip(columns.par_chunks_exact(stride))
+        .for_each(|(out, row)| {
+            for x in 0..width {
+                let [left, right] = [x.saturating_sub(distance), (x + distance).min(width - 1)];
+                for c in 0..3 {
+                    out[3 * x + c] =
+                        0.25 * (row[3 * left + c] + row[3 * right + c]) + 0.5 * row[3 * x + c];
+                }
+            }
+        });
+    out
+}
 
 /// Back-projection (Irani and Peleg, 1991): what the result, reduced four times, lacks or has too
 /// much of against `input` is enlarged and added, until every value agrees within half an 8-bit

@@ -16,6 +16,8 @@ pub enum Event {
         particles: usize,
         /// Particles per network evaluation.
         batch: usize,
+        /// Latent cells that the network sees of each.
+        cells: usize,
     },
     /// Part of the work is done, 0..=1, in proportion to arithmetic.
     Progress(f64),

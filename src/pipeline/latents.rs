@@ -9,7 +9,8 @@ use safetensors::{Dtype, SafeTensors};
 
 use crate::error::{Error, Result};
 use crate::image_io::{Existing, write_atomically};
-use crate::kds::Choice;
+use crate::kds::{self, Choice};
+use crate::settings::Select;
 
 const NAME: &str = "latents";
 /// The largest file that is read: far more than 64 particles of any picture that fits in memory.
@@ -95,6 +96,20 @@ impl Latents {
             self.values.truncate(c * h * w);
         }
         Ok(self)
+    }
+
+    /// Which particle `select` chooses.
+    pub fn choose(&self, select: Select) -> Choice {
+        kds::choose(select, &self.values, self.shape[0])
+    }
+
+    /// What is decoded: the latents of one picture each, `[C, H, W]`.
+    pub fn chosen(&self, choice: Choice) -> Vec<Vec<f32>> {
+        match choice {
+            Choice::Particle(i) => vec![self.particle(i)],
+            Choice::Mean => vec![self.mean().values],
+            Choice::All => (0..self.shape[0]).map(|i| self.particle(i)).collect(),
+        }
     }
 
     /// The average of all particles: `[1, C, H, W]`.

@@ -3,10 +3,13 @@
 mod canvas;
 mod check;
 mod color;
+mod decode;
 mod events;
+mod field;
 mod latents;
 mod plan;
 mod region;
+mod tiling;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -16,15 +19,19 @@ use burn::tensor::{Tensor, TensorData};
 pub use canvas::Canvas;
 pub use events::{Cancel, Event, Rgb};
 pub use latents::Latents;
-pub use plan::{Estimator, Plan};
+pub use plan::{Ask, Cut, Estimator, Plan};
 pub use region::{MARGIN, Region};
+pub use tiling::{Tile, Tiling};
 
 use crate::error::{Error, Result, caught};
 use crate::kds::{self, Choice, MeanShift};
 use crate::model::{Model, SCALE};
 use crate::noise;
 use crate::scheduler::Scheduler;
-use crate::settings::{ColorFix, Select, Settings};
+use crate::settings::{Select, Settings};
+
+/// Cells of a band of the canvas that a step handles at a time.
+const BAND_CELLS: usize = 1 << 18;
 
 /// One picture to enlarge.
 #[derive(Clone, Debug)]
@@ -35,8 +42,8 @@ pub struct Request {
     pub start: Option<Latents>,
     /// Bytes that the run may take beyond the loaded model.
     pub memory: u64,
-    /// Most particles per network evaluation, if the memory's plan is not to be trusted.
-    pub batch: Option<usize>,
+    /// Most latent cells per network evaluation, if the memory's plan is not to be trusted.
+    pub most_cells: Option<usize>,
     /// Whether the final latents are wanted.
     pub keep_latents: bool,
     /// Whether the result must resemble the input.
@@ -70,7 +77,7 @@ impl Request {
             input: input.into(),
             start: None,
             memory: u64::MAX,
-            batch: None,
+            most_cells: None,
             keep_latents: false,
             check: true,
             choice: None,
@@ -92,6 +99,8 @@ pub struct Outcome {
     pub pictures: Vec<Rgb>,
     /// The part of the input that was enlarged: the region that was asked for, on the grid.
     pub region: Region,
+    /// The side of the tiles that the network saw, where there was more than one.
+    pub tile: Option<usize>,
 }
 
 /// The canvas of a picture of `width` × `height` for `model`.
@@ -169,25 +178,12 @@ pub fn decode(
         let mut ignore = |_| ();
         let mut run = Run::new(model, settings, request, &mut ignore, cancel)?;
         let shape = run.shape();
-        let values = shape.iter().product::<usize>();
         if latents.shape[1..] != shape || particle >= latents.shape[0] {
             let what = "these latents are of another picture, region or model";
             return Err(Error::Setting(what.into()));
         }
-        let own = latents.values[particle * values..][..values].to_vec();
-        let [c, h, w] = shape;
-        let one = run.tensor(own, [1, c, h, w]);
-        run.decode(one).map(|mut pictures| pictures.swap_remove(0))
+        run.decode(latents.particle(particle))
     })
-}
-
-/// What `select` chooses among the final `latents` of a run.
-///
-/// # Errors
-/// [`Error::Compute`] or [`Error::DeviceLost`] if the device fails.
-pub fn choose(model: &Model, select: Select, latents: &Latents) -> Result<Choice> {
-    let data = TensorData::new(latents.values.clone(), latents.shape);
-    caught(|| kds::choose(select, &Tensor::from_data(data, model.device())))
 }
 
 /// One particle of a run's final `latents` as a quick picture of what the run showed.
@@ -199,7 +195,7 @@ pub(crate) fn preview(
     seen: Region,
 ) -> Result<Rgb> {
     let [_, c, h, w] = latents.shape;
-    let own = latents.values[particle * c * h * w..][..c * h * w].to_vec();
+    let own = latents.particle(particle);
     caught(|| {
         let data = TensorData::new(own, [1, c, h, w]);
         let planes = read(model.preview(Tensor::from_data(data, model.device()))?)?;
@@ -251,22 +247,16 @@ impl<'a> Run<'a> {
             Some(start) => start.shape[0],
             None => settings.particles as usize,
         };
-        let decodes = if settings.select == Select::All {
-            particles
-        } else {
-            1
-        };
-        let plan = Plan::new(
-            &Estimator::of(model),
-            &canvas,
-            particles,
-            decodes,
-            request.memory,
-            request.batch,
-        )?;
+        let mut ask = Ask::of(settings, request.memory);
+        ask.particles = particles;
+        if settings.select == Select::All {
+            ask.decodes = particles;
+        }
+        ask.most_cells = request.most_cells;
+        let plan = Plan::new(&Estimator::of(model), &canvas, &ask)?;
         let evaluations = (settings.steps as usize * particles) as f64;
         Ok(Run {
-            work: evaluations * plan.evaluation + decodes as f64 * plan.decode,
+            work: evaluations * plan.evaluation + ask.decodes as f64 * plan.decode,
             work_done: 0.0,
             model,
             settings,
@@ -287,22 +277,20 @@ impl<'a> Run<'a> {
         let latents = self.sample()?;
         let choice = match self.request.choice {
             Some(choice) => choice,
-            None => kds::choose(self.settings.select, &latents)?,
+            None => latents.choose(self.settings.select),
         };
-        let pictures = self.decode(choice.of(&latents))?;
-        let latents = if self.request.keep_latents {
-            Some(Latents {
-                shape: latents.dims(),
-                values: read(latents)?,
-            })
-        } else {
-            None
-        };
+        let chosen = latents.chosen(choice);
+        let latents = self.request.keep_latents.then_some(latents);
+        let mut pictures = Vec::new();
+        for z in chosen {
+            pictures.push(self.decode(z)?);
+        }
         Ok(Outcome {
             latents,
             choice,
             pictures,
             region: self.shown,
+            tile: self.plan.cut.side,
         })
     }
 
@@ -313,106 +301,141 @@ impl<'a> Run<'a> {
     }
 
     /// The sampling loop: the final latents.
-    fn sample(&mut self) -> Result<Tensor<4>> {
-        let steps = self.scheduler.timesteps().len();
+    ///
+    /// The canvas stays in the machine's memory. The device sees tiles of it, which the network's outputs are
+    /// joined from, and bands of it for the sampler and the steering, which work on each patch for itself.
+    fn sample(&mut self) -> Result<Latents> {
+        let (shape, steps) = (self.shape(), self.scheduler.timesteps().len());
+        let [_, height, width] = shape;
+        let tile = self.plan.cut.network.largest();
         (self.events)(Event::Started {
             steps,
             particles: self.particles,
             batch: self.plan.batch,
+            cells: tile[0] * tile[1],
         });
-        let [_, height, width] = self.shape();
+        if let Some((side, usual)) = self.plan.smaller {
+            let usual = usual.map_or("at once".into(), |side| {
+                format!("in tiles of {side} pixels")
+            });
+            (self.events)(Event::Warning(format!(
+                "memory is short, so the network sees it in tiles of {side} pixels, not {usual}; with more \
+                 memory the result would differ a little"
+            )));
+        }
         let low_res = self.canvas.extend(&self.input);
-        let low_res = self.tensor(low_res, [1, 3, height, width]);
         let params = MeanShift::from_settings(self.settings);
         let mut sample = match &self.request.start {
-            Some(start) => self.tensor(start.values.clone(), start.shape),
-            None => self.noise(noise::START),
+            Some(start) => start.clone(),
+            None => self.noise(noise::START, self.whole()),
         };
+        let bands: Vec<Region> = self.bands().collect();
+        // What a sampler remembers between steps is of one band.
+        let mut schedulers = (bands.iter())
+            .map(|_| scheduler(self.model, self.settings))
+            .collect::<Result<Vec<_>>>()?;
         for i in 0..steps {
             let timestep = self.scheduler.timesteps()[i];
             let output = self.evaluate(&sample, &low_res, timestep)?;
-            let prediction = self.scheduler.predict_x0(i, &sample, output);
             let gamma = self.settings.gamma(self.scheduler.time_fraction(i));
-            let distance = kds::distance(&prediction.x0)?;
-            let prediction = kds::steer(
-                prediction,
-                &params,
-                gamma,
-                self.scheduler.signal_to_noise(i),
-            );
+            let mut squares = 0.0;
             let shown = match self.request.previews {
                 Previews::None => 0,
                 Previews::First => 1,
                 Previews::All => self.particles,
             };
+            let mut previews = Latents::zeros([shown, 3, height * SCALE, width * SCALE]);
+            for (&band, scheduler) in bands.iter().zip(&mut schedulers) {
+                self.cancel.check()?;
+                let everyone = 0..self.particles;
+                let [before, output] = [&sample, &output].map(|field| {
+                    self.part(field.cut(everyone.clone(), band), self.particles, band)
+                });
+                let prediction = scheduler.predict_x0(i, &before, output);
+                let distance = kds::distance(&prediction.x0)?;
+                squares += distance.powi(2) * band.height as f64;
+                let ratio = scheduler.signal_to_noise(i);
+                let prediction = kds::steer(prediction, &params, gamma, ratio);
+                for particle in 0..shown {
+                    let x0 = prediction.x0.clone().narrow(0, particle, 1);
+                    let planes = read(self.model.preview(x0)?)?;
+                    previews.put(particle, band.enlarged(), &planes);
+                }
+                let noise = (scheduler.needs_noise(i)).then(|| {
+                    let noise = self.noise(i as u32 + 1, band);
+                    self.part(noise.values, self.particles, band)
+                });
+                let after = scheduler.step_from_x0(i, before, prediction, noise);
+                sample.put(0, band, &read(after)?);
+            }
             let previews = (0..shown)
-                .map(|particle| self.preview(prediction.x0.clone().narrow(0, particle, 1)))
-                .collect::<Result<_>>()?;
-            let noise = (self.scheduler.needs_noise(i)).then(|| self.noise(i as u32 + 1));
-            sample = self.scheduler.step_from_x0(i, sample, prediction, noise);
+                .map(|particle| self.show(self.canvas.crop(&previews.particle(particle), SCALE)))
+                .collect();
             (self.events)(Event::Step {
                 index: i,
                 timestep,
                 gamma,
-                distance,
+                distance: (squares / height as f64).sqrt(),
                 previews,
             });
         }
         Ok(sample)
     }
 
-    /// The network's word on all particles, a batch at a time.
-    fn evaluate(
-        &mut self,
-        sample: &Tensor<4>,
-        low_res: &Tensor<4>,
-        timestep: usize,
-    ) -> Result<Tensor<4>> {
-        let mut outputs = Vec::new();
-        for start in (0..self.particles).step_by(self.plan.batch) {
-            self.cancel.check()?;
-            let count = self.plan.batch.min(self.particles - start);
-            let batch = sample.clone().narrow(0, start, count);
-            let output = self.model.predict(batch, low_res, timestep);
-            // Waiting for each evaluation lets a run stop where it is told to.
-            self.model.target().finish(&output)?;
-            outputs.push(output);
-            self.progress(count as f64 * self.plan.evaluation);
+    /// The network's word on all particles, tile by tile and a batch at a time.
+    fn evaluate(&mut self, sample: &Latents, low_res: &[f32], timestep: usize) -> Result<Latents> {
+        let mut output = Latents::zeros(sample.shape);
+        let tiling = self.plan.cut.network.clone();
+        let work = self.plan.evaluation / tiling.count() as f64;
+        for tile in tiling.tiles() {
+            let low_res = field::cut(low_res, self.canvas.padded, tile.place);
+            let low_res = self.part(low_res, 1, tile.place);
+            for start in (0..self.particles).step_by(self.plan.batch) {
+                self.cancel.check()?;
+                let end = self.particles.min(start + self.plan.batch);
+                let batch = self.part(sample.cut(start..end, tile.place), end - start, tile.place);
+                // Reading waits for the device, so that a run stops where it is told to.
+                let values = read(self.model.predict(batch, &low_res, timestep))?;
+                output.add(start, &tile, &values);
+                self.progress((end - start) as f64 * work);
+            }
         }
-        Ok(Tensor::cat(outputs, 0))
+        Ok(output)
     }
 
-    /// Decodes `chosen` `[K, C, H, W]`, fixes the colours and checks the results.
-    fn decode(&mut self, chosen: Tensor<4>) -> Result<Vec<Rgb>> {
-        let [count, ..] = chosen.dims();
-        let mut pictures = Vec::new();
-        for i in 0..count {
-            self.cancel.check()?;
-            let z = chosen.clone().narrow(0, i, 1);
-            // A codebook would turn what is no number into a picture.
-            check::latents(&read(z.clone())?).map_err(bad_picture)?;
-            let planes = read(self.model.vqvae().decode(z))?;
-            if !planes.iter().all(|v| v.is_finite()) {
-                return Err(bad_picture(
-                    "the decoder produced values that are no numbers".into(),
-                ));
-            }
-            let mut picture = self.canvas.crop(&planes, SCALE);
-            if self.settings.color_fix == ColorFix::Consistency {
-                color::consistency(&mut picture, &self.input);
-            }
-            if self.request.check {
-                check::picture(&picture, &self.input).map_err(bad_picture)?;
-            }
-            pictures.push(self.show(picture));
-            self.progress(self.plan.decode);
+    /// The whole canvas.
+    fn whole(&self) -> Region {
+        let [height, width] = self.canvas.padded;
+        Region {
+            left: 0,
+            top: 0,
+            width,
+            height,
         }
-        Ok(pictures)
     }
 
-    fn preview(&self, x0: Tensor<4>) -> Result<Rgb> {
-        let planes = read(self.model.preview(x0)?)?;
-        Ok(self.show(self.canvas.crop(&planes, SCALE)))
+    /// The canvas in bands of whole rows of patches.
+    fn bands(&self) -> impl Iterator<Item = Region> + use<> {
+        let whole = self.whole();
+        let rows = band_rows(&self.canvas, self.settings.patch_size as usize);
+        (0..whole.height).step_by(rows).map(move |top| Region {
+            top,
+            height: rows.min(whole.height - top),
+            ..whole
+        })
+    }
+
+    /// Decodes `z` `[C, H, W]`, fixes the colours and checks the result.
+    fn decode(&mut self, z: Vec<f32>) -> Result<Rgb> {
+        // A codebook would turn what is no number into a picture.
+        check::latents(&z).map_err(bad_picture)?;
+        let mut picture = self.decoded(&z)?;
+        drop(z);
+        color::fix(self.settings.color_fix, &mut picture, &self.input);
+        if self.request.check {
+            check::picture(&picture, &self.input).map_err(bad_picture)?;
+        }
+        Ok(self.show(picture))
     }
 
     /// The part of an enlargement of what the network saw that was asked for.
@@ -428,20 +451,34 @@ impl<'a> Run<'a> {
         (self.events)(Event::Progress(self.work_done / self.work));
     }
 
-    /// The seed's noise for all particles at `step`.
-    fn noise(&self, step: u32) -> Tensor<4> {
-        let [c, h, w] = self.shape();
-        let origin = [self.seen.top, self.seen.left];
+    /// The seed's noise for all particles at `step`, within `place`.
+    fn noise(&self, step: u32, place: Region) -> Latents {
+        let [c, ..] = self.shape();
+        let shape = [c, place.height, place.width];
+        let origin = [self.seen.top + place.top, self.seen.left + place.left];
         let first = self.request.first_particle;
         let values = (first..first + self.particles as u32)
-            .flat_map(|i| noise::part(self.settings.seed, i, step, [c, h, w], origin))
+            .flat_map(|i| noise::part(self.settings.seed, i, step, shape, origin))
             .collect();
-        self.tensor(values, [self.particles, c, h, w])
+        Latents {
+            shape: [self.particles, c, place.height, place.width],
+            values,
+        }
     }
 
-    fn tensor(&self, values: Vec<f32>, shape: [usize; 4]) -> Tensor<4> {
+    /// A part of the canvas on the device: `count` times some channels within `place`.
+    fn part(&self, values: Vec<f32>, count: usize, place: Region) -> Tensor<4> {
+        let channels = values.len() / (count * place.height * place.width);
+        let shape = [count, channels, place.height, place.width];
         Tensor::from_data(TensorData::new(values, shape), self.model.device())
     }
+}
+
+/// Rows of the bands that a step handles at a time: whole patches, about [`BAND_CELLS`] cells.
+fn band_rows(canvas: &Canvas, patch_size: usize) -> usize {
+    let [height, width] = canvas.padded;
+    let rows = (BAND_CELLS / width).max(1).next_multiple_of(patch_size);
+    rows.min(height)
 }
 
 fn read(tensor: Tensor<4>) -> Result<Vec<f32>> {

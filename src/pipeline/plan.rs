@@ -3,15 +3,25 @@
 use bytesize::ByteSize;
 
 use super::Canvas;
+use super::decode::{COLLAGE_SHARE, ROUNDS};
+use super::tiling::Tiling;
 use crate::device::Limits;
 use crate::error::{Error, Result};
 use crate::model::{AutoencoderConfig, Model, SCALE, UNetConfig, cost};
-use crate::settings::{Select, Settings};
+use crate::settings::{Select, Settings, TileSize};
 
-/// Copies of all latents that a step holds: sample, prediction, noise, shift, history.
-const LATENT_COPIES: f64 = 8.0;
-/// Copies of the finished picture: planes, interleaved, and those of the colour fix and the check.
-const PICTURE_COPIES: f64 = 6.0;
+/// A picture of no more latent cells than this is shown to the network whole, where nothing else is said.
+const WHOLE: usize = 512 * 512;
+/// The sides that are tried for the tiles of a larger one, or where memory is short.
+const SIDES: [usize; 6] = [384, 256, 192, 128, 96, 64];
+/// Longest side of the tiles that the decoder takes, whose results are sixteen times their size.
+const LONGEST_DECODED: usize = 192;
+/// Copies of all latents that the machine holds: the sample and the networks' outputs.
+const LATENT_COPIES: f64 = 2.0;
+/// Copies of a band's latents that a step holds on the device: sample, prediction, noise, shift, history.
+const BAND_COPIES: f64 = 8.0;
+/// Copies of the finished picture: itself and a correction of its colours, while it is made, and some rows.
+const PICTURE_COPIES: f64 = 2.5;
 
 /// What must be known of a model and its device to say what a picture will cost.
 #[derive(Clone, Debug)]
@@ -34,32 +44,122 @@ impl Estimator {
     }
 
     /// Work (floating-point operations) of sampling `settings` on `canvas` and decoding one result, or all
-    /// where all are asked for.
+    /// where all are asked for; in the tiles that are taken where memory is plentiful.
     pub fn work(&self, canvas: &Canvas, settings: &Settings) -> f64 {
         let decodes = match settings.select {
             Select::All => settings.particles,
             _ => 1,
         };
+        let side = (sides(settings.tile, canvas).first().copied()).unwrap_or(None);
+        let cut = self.cut(canvas, side, settings.overlap as usize);
         let evaluations = f64::from(settings.steps * settings.particles);
-        evaluations * self.evaluation_work(canvas) + f64::from(decodes) * self.decode_work(canvas)
+        evaluations * self.tiles_work(&cut.network) + f64::from(decodes) * self.decode_work(&cut)
     }
 
-    /// Work of one particle's network evaluation.
+    /// Work of one particle's network evaluation on `canvas` as a whole.
     pub fn evaluation_work(&self, canvas: &Canvas) -> f64 {
         let [height, width] = canvas.padded;
         cost::unet(&self.unet, height, width).flops
     }
 
+    /// Work of one particle's network evaluation on all tiles.
+    fn tiles_work(&self, tiling: &Tiling) -> f64 {
+        let [height, width] = tiling.largest();
+        tiling.count() as f64 * cost::unet(&self.unet, height, width).flops
+    }
+
     /// Work of decoding one result.
-    pub fn decode_work(&self, canvas: &Canvas) -> f64 {
-        let [height, width] = canvas.padded;
-        cost::decoder(&self.vqvae, height, width).flops
+    fn decode_work(&self, cut: &Cut) -> f64 {
+        let [height, width] = cut.decoder.largest();
+        let once = cost::decoder(&self.vqvae, height, width).flops;
+        match cut.decoder.count() {
+            1 => once,
+            count => {
+                let around = 2 * cut.context;
+                let once = cost::decoder(&self.vqvae, height + around, width + around).flops;
+                once * (ROUNDS * count as f64 + COLLAGE_SHARE)
+            }
+        }
+    }
+
+    /// The tiles of `side` on `canvas`.
+    fn cut(&self, canvas: &Canvas, side: Option<usize>, overlap: usize) -> Cut {
+        let multiple = self.unet.size_multiple();
+        let whole = canvas.padded[0].max(canvas.padded[1]);
+        let tile = side.unwrap_or(whole);
+        // A small tile is mostly border already.
+        let overlap = overlap.min(tile / 2);
+        let network = Tiling::new(canvas.padded, tile, overlap, multiple);
+        let (context, blend) = match self.vqvae.decoder_reach() {
+            Some(reach) => (reach, 0),
+            None => (overlap, overlap),
+        };
+        let decoded = match network.count() {
+            1 => whole,
+            _ => tile.min(LONGEST_DECODED),
+        };
+        Cut {
+            side: (network.count() > 1).then_some(tile),
+            decoder: Tiling::new(canvas.padded, decoded, blend.min(decoded / 2), 1),
+            network,
+            context,
+        }
+    }
+}
+
+/// A canvas in tiles.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cut {
+    /// The tiles' longest side that was asked for; `None` where there is one.
+    pub side: Option<usize>,
+    /// What the denoising network sees.
+    pub network: Tiling,
+    /// What the decoder makes at a time …
+    pub decoder: Tiling,
+    /// … and how much of its surroundings it sees, in cells.
+    pub context: usize,
+}
+
+/// What is asked of a plan besides the canvas.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask {
+    /// Particles drawn together.
+    pub particles: usize,
+    /// How many of them are decoded.
+    pub decodes: usize,
+    /// See [`Settings::tile`].
+    pub tile: TileSize,
+    /// See [`Settings::overlap`].
+    pub overlap: usize,
+    /// Bytes that may be taken beyond the loaded model.
+    pub memory: u64,
+    /// Most latent cells that one evaluation may hold, if the memory's plan is not to be trusted.
+    pub most_cells: Option<usize>,
+}
+
+impl Ask {
+    /// For a run of `settings`.
+    pub fn of(settings: &Settings, memory: u64) -> Self {
+        let particles = settings.particles as usize;
+        Ask {
+            particles,
+            decodes: match settings.select {
+                Select::All => particles,
+                _ => 1,
+            },
+            tile: settings.tile,
+            overlap: settings.overlap as usize,
+            memory,
+            most_cells: None,
+        }
     }
 }
 
 /// The plan for one picture.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
+    /// The tiles.
+    pub cut: Cut,
     /// Particles per network evaluation.
     pub batch: usize,
     /// Most bytes needed at a time, beyond the loaded model.
@@ -68,48 +168,111 @@ pub struct Plan {
     pub evaluation: f64,
     /// Work of one decode.
     pub decode: f64,
+    /// Set where memory or device enforced smaller tiles than usual: their side, and the usual one's (`None`
+    /// is the whole picture).
+    pub smaller: Option<(usize, Option<usize>)>,
+}
+
+/// The sides of tiles to try on `canvas`, best first; `None` is the whole picture at once.
+fn sides(tile: TileSize, canvas: &Canvas) -> Vec<Option<usize>> {
+    let [height, width] = canvas.padded;
+    match tile {
+        TileSize::Off => vec![None],
+        TileSize::Side(side) => vec![Some(side as usize)],
+        TileSize::Auto => {
+            let whole = (height * width <= WHOLE).then_some(None);
+            let smaller = SIDES.into_iter().filter(|&side| side < height.max(width));
+            whole.into_iter().chain(smaller.map(Some)).collect()
+        }
+    }
 }
 
 impl Plan {
-    /// Fits `particles` on `canvas`, at most `most` at a time, into `budget` bytes and into what the
-    /// device takes as one tensor; an error if even one at a time is too much.
-    pub fn new(
+    /// Fits a run on `canvas` into what may be taken and what the device takes as one tensor.
+    ///
+    /// # Errors
+    /// [`Error::Memory`] if even one particle at a time, in the smallest tiles that may be chosen, is too much.
+    pub fn new(model: &Estimator, canvas: &Canvas, ask: &Ask) -> Result<Self> {
+        let sides = sides(ask.tile, canvas);
+        let mut first_error = None;
+        for &side in &sides {
+            match Plan::in_tiles(model, canvas, ask, side) {
+                Ok(mut plan) => {
+                    let smaller = side != sides[0];
+                    plan.smaller = smaller
+                        .then_some(side)
+                        .flatten()
+                        .map(|side| (side, sides[0]));
+                    return Ok(plan);
+                }
+                Err(error) => first_error = Some(error),
+            }
+        }
+        Err(first_error.unwrap_or_else(|| Error::Memory("there is nothing to enlarge".into())))
+    }
+
+    fn in_tiles(
         model: &Estimator,
         canvas: &Canvas,
-        particles: usize,
-        decodes: usize,
-        budget: u64,
-        most: Option<usize>,
+        ask: &Ask,
+        side: Option<usize>,
     ) -> Result<Self> {
+        let cut = model.cut(canvas, side, ask.overlap);
+        let Ask {
+            particles, decodes, ..
+        } = *ask;
         let limits = model.limits;
-        let [height, width] = canvas.padded;
+        let [height, width] = cut.network.largest();
+        let tile_cells = height * width;
         let unet = cost::unet(&model.unet, height, width);
-        let decoder = cost::decoder(&model.vqvae, height, width);
-        let cells = (height * width) as f64;
-        let channels = model.vqvae.latent_channels as f64;
-        let latents = 4.0 * cells * channels * particles as f64 * LATENT_COPIES;
-        let pixels = cells * (SCALE * SCALE) as f64;
-        let picture = 4.0 * 3.0 * pixels;
+        let decoder = {
+            let [height, width] = cut.decoder.largest();
+            let around = if cut.decoder.count() > 1 {
+                2 * cut.context
+            } else {
+                0
+            };
+            cost::decoder(&model.vqvae, height + around, width + around)
+        };
+        let cells = (canvas.padded[0] * canvas.padded[1]) as f64;
+        let channels = model.vqvae.denoised_channels() as f64;
+        let latents = 4.0 * channels * particles as f64;
+        let band = latents * super::band_rows(canvas, 1) as f64 * canvas.padded[1] as f64;
+        let latents = latents * cells;
+        let picture = 4.0 * 3.0 * cells * (SCALE * SCALE) as f64;
+        // One after the other: sampling, decoding, and what is done to the finished picture.
         let needed = |batch: usize| {
-            // One after the other: sampling, decoding, and what is done to the finished picture.
-            let sampling = unet.peak_bytes * batch as f64;
-            let finishing = PICTURE_COPIES * picture;
-            let work = sampling.max(decoder.peak_bytes).max(finishing);
-            latents + work + decodes as f64 * picture
+            let low_res = 4.0 * 3.0 * cells;
+            let sampling = LATENT_COPIES * latents
+                + low_res
+                + (BAND_COPIES * band).max(unet.peak_bytes * batch as f64);
+            let decoding = latents + decoder.peak_bytes + picture;
+            let finishing = latents + PICTURE_COPIES * picture;
+            sampling.max(decoding).max(finishing) + (decodes - 1) as f64 * picture
         };
         let largest = |batch: usize| {
-            let all_latents = latents / LATENT_COPIES;
             let batch = unet.largest_bytes * batch as f64;
-            batch.max(decoder.largest_bytes).max(all_latents)
+            batch.max(decoder.largest_bytes).max(band)
         };
-        let (budget, most_bytes) = (budget as f64, limits.largest as f64);
+        let (budget, most_bytes) = (ask.memory as f64, limits.largest as f64);
         let size = |bytes: f64| ByteSize::b(bytes as u64).display().iec().to_string();
+        let what = format!(
+            "a picture of {} × {} pixels with {particles} particles{}",
+            canvas.picture[1],
+            canvas.picture[0],
+            match cut.side {
+                Some(side) => format!(", in tiles of {side},"),
+                None => String::new(),
+            }
+        );
+        let way_out = match (ask.tile, cut.side) {
+            (TileSize::Auto, _) => "use a smaller picture, fewer particles",
+            (_, Some(_)) => "use a smaller --tile, fewer particles",
+            (_, None) => "use --tile auto, fewer particles",
+        };
         if largest(1) > most_bytes {
             return Err(Error::Memory(format!(
-                "a picture of {} × {} pixels with {particles} particles needs tensors of {}, and {} \
-                 takes {} at most: use a smaller picture, fewer particles, or --device cpu",
-                canvas.picture[1],
-                canvas.picture[0],
+                "{what} needs tensors of {}, and {} takes {} at most: {way_out}, or --device cpu",
                 size(largest(1)),
                 model.device,
                 size(most_bytes)
@@ -117,25 +280,27 @@ impl Plan {
         }
         if needed(1) > budget {
             return Err(Error::Memory(format!(
-                "a picture of {} × {} pixels with {particles} particles needs about {} of memory \
-                 beside the loaded model, and {} is left: use a smaller picture, fewer particles, \
-                 or a higher --memory-limit",
-                canvas.picture[1],
-                canvas.picture[0],
+                "{what} needs about {} of memory beside the loaded model, and {} is left: {way_out}, or a \
+                 higher --memory-limit",
                 size(needed(1)),
                 size(budget)
             )));
         }
-        let busy = limits.busy_cells.div_ceil(height * width).min(particles);
-        let batch = (1..=busy.min(most.unwrap_or(busy)))
+        let busy = limits.busy_cells.div_ceil(tile_cells).min(particles);
+        let most = ask
+            .most_cells
+            .map_or(busy, |most| (most / tile_cells).max(1));
+        let batch = (1..=busy.min(most))
             .rev()
             .find(|&batch| needed(batch) <= budget && largest(batch) <= most_bytes)
             .unwrap_or(1);
         Ok(Plan {
             batch,
             peak_bytes: needed(batch),
-            evaluation: unet.flops,
-            decode: decoder.flops,
+            evaluation: model.tiles_work(&cut.network),
+            decode: model.decode_work(&cut),
+            cut,
+            smaller: None,
         })
     }
 }

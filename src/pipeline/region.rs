@@ -80,14 +80,24 @@ impl Region {
         }
     }
 
-    /// Where this region lies in the enlargement of `seen`.
-    pub(super) fn enlarged_within(self, seen: Region) -> Self {
+    /// Where this region of an input lies in its enlargement.
+    pub(super) fn enlarged(self) -> Self {
         Region {
-            left: (self.left - seen.left) * SCALE,
-            top: (self.top - seen.top) * SCALE,
+            left: self.left * SCALE,
+            top: self.top * SCALE,
             width: self.width * SCALE,
             height: self.height * SCALE,
         }
+    }
+
+    /// Where this region lies in the enlargement of `seen`.
+    pub(super) fn enlarged_within(self, seen: Region) -> Self {
+        Region {
+            left: self.left - seen.left,
+            top: self.top - seen.top,
+            ..self
+        }
+        .enlarged()
     }
 }
 

@@ -1,5 +1,6 @@
 //! The settings that are not plain numbers.
 
+use std::fmt::{Display, Formatter};
 use std::str::FromStr;
 
 use clap::ValueEnum;
@@ -121,8 +122,95 @@ pub enum Solver {
 pub enum ColorFix {
     /// Nothing
     None,
+    /// Give each channel the input's mean and contrast
+    Adain,
+    /// Take everything coarser than 16 pixels from the input
+    Wavelet,
     /// Correct the result until, reduced four times, it equals the input
     Consistency,
+}
+
+/// How large the parts are that the network sees of a picture at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "TileWord", into = "TileWord")]
+pub enum TileSize {
+    /// The whole picture if it is small, else parts of a size that the memory holds.
+    Auto,
+    /// The whole picture, however large.
+    Off,
+    /// Parts of this side, in pixels of the input; a smaller picture is one part.
+    Side(u32),
+}
+
+impl TileSize {
+    /// What it does, in words for people.
+    pub const HELP: &str = "How large the parts are that the network sees of a large picture, in pixels of \
+        the input. They overlap (--overlap), and are joined at every step, so that no seam is left; noise and \
+        steering belong to the whole picture. \"auto\" shows the network pictures of up to 512 × 512 pixels \
+        whole and larger ones in parts of 384, or less where memory is short; \"off\" shows every picture whole";
+
+    pub(super) fn check(self, overlap: u32) -> Result<(), String> {
+        if let TileSize::Side(side) = self {
+            range::TILE.check(side)?;
+            if 2 * overlap > side {
+                return Err(format!(
+                    "overlap is {overlap}: use at most half of tile, which is {side}"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for TileSize {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.trim() {
+            "auto" => Ok(TileSize::Auto),
+            "off" => Ok(TileSize::Off),
+            text => match range::TILE.parse(text) {
+                Ok(side) => Ok(TileSize::Side(side)),
+                Err(what) => Err(format!("{what}, \"auto\" or \"off\"")),
+            },
+        }
+    }
+}
+
+impl Display for TileSize {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        match self {
+            TileSize::Auto => f.write_str("auto"),
+            TileSize::Off => f.write_str("off"),
+            TileSize::Side(side) => write!(f, "{side}"),
+        }
+    }
+}
+
+/// [`TileSize`] in JSON: a number or a word.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(untagged)]
+enum TileWord {
+    Side(u32),
+    Word(String),
+}
+
+impl From<TileSize> for TileWord {
+    fn from(tile: TileSize) -> Self {
+        match tile {
+            TileSize::Side(side) => TileWord::Side(side),
+            word => TileWord::Word(word.to_string()),
+        }
+    }
+}
+
+impl TryFrom<TileWord> for TileSize {
+    type Error = String;
+    fn try_from(word: TileWord) -> Result<Self, String> {
+        match word {
+            TileWord::Side(side) => Ok(TileSize::Side(side)),
+            TileWord::Word(word) => word.parse(),
+        }
+    }
 }
 
 /// Whose details the sampler follows.
@@ -159,6 +247,10 @@ impl Preset {
                 steps: Some(50),
                 eta: Some(0.0),
                 color_fix: None,
+                tile: None,
+                overlap: None,
+                prescale: None,
+                scale: None,
                 strength: None,
                 seed: None,
                 scheduler: Some(SchedulerVariant::Minkds),

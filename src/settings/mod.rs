@@ -10,7 +10,9 @@ pub mod range;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-pub use choices::{Bandwidth, ColorFix, Kernel, Preset, SchedulerVariant, Select, Solver, Window};
+pub use choices::{
+    Bandwidth, ColorFix, Kernel, Preset, SchedulerVariant, Select, Solver, TileSize, Window,
+};
 
 use crate::error::{Error, Result};
 
@@ -42,6 +44,14 @@ pub struct Settings {
     pub eta: f64,
     /// What is done to the colours of the finished picture.
     pub color_fix: ColorFix,
+    /// The side of the parts that the network sees of a large picture.
+    pub tile: TileSize,
+    /// By how many pixels of the input these parts overlap, 0..=512.
+    pub overlap: u32,
+    /// The input is reduced by this factor before anything else, 0.25..=1.
+    pub prescale: f64,
+    /// How much larger than the (reduced) input the result becomes, 1..=4.
+    pub scale: f64,
     /// How much of the result is mixed with the plain enlargement, 0..=1; 1 is the result itself.
     pub strength: f64,
     /// Names the noise.
@@ -67,6 +77,10 @@ impl Default for Settings {
             steps: 50,
             eta: 0.0,
             color_fix: ColorFix::None,
+            tile: TileSize::Auto,
+            overlap: 32,
+            prescale: 1.0,
+            scale: 4.0,
             strength: 1.0,
             seed: 0,
             scheduler: SchedulerVariant::Diffusers,
@@ -139,12 +153,39 @@ pub struct Patch {
     #[allow(missing_docs)]
     pub eta: Option<f64>,
 
-    /// Keep the input's colours: "consistency" corrects the result until, reduced four times, it equals the input
+    /// Keep the input's colours
+    ///
+    /// "adain" gives each channel the input's mean and contrast, "wavelet" takes everything coarser than 16
+    /// pixels from the input, "consistency" corrects the result until, reduced four times, it equals the input.
     ///
     /// On by default with the bundled model; "none" is the default with another model, with
     /// --latents and with --preset.
     #[arg(long, value_enum)]
     pub color_fix: Option<ColorFix>,
+
+    #[arg(long, value_name = "SIZE", allow_hyphen_values = true,
+          help = "Side of the parts that the network sees of a large picture, in input pixels; auto or off",
+          long_help = TileSize::HELP)]
+    #[allow(missing_docs)]
+    pub tile: Option<TileSize>,
+
+    #[arg(long, value_name = "N", allow_hyphen_values = true,
+          value_parser = |s: &str| range::OVERLAP.parse(s), help = "By how many input pixels these parts overlap",
+          long_help = range::OVERLAP.help)]
+    #[allow(missing_docs)]
+    pub overlap: Option<u32>,
+
+    #[arg(long, value_name = "X", allow_hyphen_values = true,
+          value_parser = |s: &str| range::PRESCALE.parse(s), help = "Reduce a soft, oversized picture first, 0.25 to 1",
+          long_help = range::PRESCALE.help)]
+    #[allow(missing_docs)]
+    pub prescale: Option<f64>,
+
+    #[arg(long, value_name = "X", allow_hyphen_values = true,
+          value_parser = |s: &str| range::SCALE.parse(s), help = "How many times larger the result becomes, 1 to 4",
+          long_help = range::SCALE.help)]
+    #[allow(missing_docs)]
+    pub scale: Option<f64>,
 
     #[arg(long, value_name = "X", allow_hyphen_values = true,
           value_parser = |s: &str| range::STRENGTH.parse(s), help = "How much of the result, the rest being the plain enlargement, 0 to 1",
@@ -208,6 +249,10 @@ impl Settings {
         set(&mut self.steps, &patch.steps);
         set(&mut self.eta, &patch.eta);
         set(&mut self.color_fix, &patch.color_fix);
+        set(&mut self.tile, &patch.tile);
+        set(&mut self.overlap, &patch.overlap);
+        set(&mut self.prescale, &patch.prescale);
+        set(&mut self.scale, &patch.scale);
         set(&mut self.strength, &patch.strength);
         set(&mut self.seed, &patch.seed);
         set(&mut self.scheduler, &patch.scheduler);
@@ -223,6 +268,10 @@ impl Settings {
             self.window.check()?;
             range::STEPS.check(self.steps)?;
             range::ETA.check(self.eta)?;
+            range::OVERLAP.check(self.overlap)?;
+            self.tile.check(self.overlap)?;
+            range::PRESCALE.check(self.prescale)?;
+            range::SCALE.check(self.scale)?;
             range::STRENGTH.check(self.strength)?;
             if self.eta > 0.0 && self.solver != Solver::Ddim {
                 return Err("eta works with DDIM only: use --solver ddim or --eta 0".into());
@@ -251,6 +300,10 @@ impl Settings {
             format!("--steps {}", self.steps),
             format!("--eta {}", self.eta),
             format!("--color-fix {}", name(&self.color_fix)),
+            format!("--tile {}", self.tile),
+            format!("--overlap {}", self.overlap),
+            format!("--prescale {}", self.prescale),
+            format!("--scale {}", self.scale),
             format!("--strength {}", self.strength),
             format!("--seed {}", self.seed),
         ];

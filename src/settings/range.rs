@@ -116,6 +116,41 @@ pub const ETA: Range<f64> = Range::new(
     "How much fresh randomness DDIM adds at every step: 0 none, 1 as much as in training",
 );
 
+/// `--tile`, where it is a number.
+pub const TILE: Range<u32> = Range::new(
+    "tile",
+    32,
+    8192,
+    "Side of the parts that the network sees of a large picture, in pixels of the input",
+);
+
+/// `--overlap`.
+pub const OVERLAP: Range<u32> = Range::new(
+    "overlap",
+    0,
+    512,
+    "By how many pixels of the input the parts of a large picture overlap. More hides their borders \
+     better and takes longer",
+);
+
+/// `--prescale`.
+pub const PRESCALE: Range<f64> = Range::new(
+    "prescale",
+    0.25,
+    1.0,
+    "By which factor the picture is reduced before the network sees it (Lanczos). For photos that are \
+     large but soft: with 0.25 the result has the picture's own size",
+);
+
+/// `--scale`.
+pub const SCALE: Range<f64> = Range::new(
+    "scale",
+    1.0,
+    4.0,
+    "How many times larger the result becomes. The network always enlarges four times; a smaller number \
+     reduces its result (Lanczos)",
+);
+
 /// `--strength`.
 pub const STRENGTH: Range<f64> = Range::new(
     "strength",

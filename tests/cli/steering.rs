@@ -194,7 +194,8 @@ fn threads_do_not_matter() {
 #[test]
 fn micro_batches_under_a_memory_limit_do_not_matter() {
     use minkds::model::{Model, ModelSource};
-    use minkds::pipeline::{Estimator, Plan, canvas};
+    use minkds::pipeline::{Ask, Estimator, Plan, canvas};
+    use minkds::settings::Settings;
 
     let model = Model::load(
         &ModelSource::Bundled,
@@ -202,14 +203,15 @@ fn micro_batches_under_a_memory_limit_do_not_matter() {
         &mut |_, _, _| (),
     )
     .unwrap();
+    let settings = Settings {
+        particles: 28,
+        ..Settings::default()
+    };
     let plan = |budget| {
         Plan::new(
             &Estimator::of(&model),
             &canvas(&model, 12, 12),
-            28,
-            1,
-            budget,
-            None,
+            &Ask::of(&settings, budget),
         )
     };
     assert_eq!(plan(u64::MAX).unwrap().batch, 28);

@@ -94,7 +94,7 @@ fn runs_and_batches_change_no_bit() {
     assert_eq!(first.pictures, again.pictures);
     for batch in [1, 2] {
         let request = Request {
-            batch: Some(batch),
+            most_cells: Some(batch * 16 * 16),
             ..request()
         };
         assert_eq!(

@@ -210,9 +210,19 @@ fn more(ui: &mut Ui, state: &mut State, reset: &Settings) {
             ui,
             "Colour fix",
             &mut settings.color_fix,
-            &[ColorFix::None, ColorFix::Consistency],
+            &[
+                ColorFix::None,
+                ColorFix::Adain,
+                ColorFix::Wavelet,
+                ColorFix::Consistency,
+            ],
             |fix| match fix {
                 ColorFix::None => ("none", "Colours as the model made them"),
+                ColorFix::Adain => ("adain", "Each channel has the input's mean and contrast"),
+                ColorFix::Wavelet => (
+                    "wavelet",
+                    "Everything coarser than 16 pixels is taken from the input",
+                ),
                 ColorFix::Consistency => (
                     "consistency",
                     "Corrected until the result, reduced four times, equals the input",

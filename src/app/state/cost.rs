@@ -2,7 +2,7 @@
 
 use super::{QUICK, State};
 use crate::app::worker::Ready;
-use crate::pipeline::{Canvas, Plan, Region, grid_of};
+use crate::pipeline::{Ask, Canvas, Plan, Region, grid_of};
 use crate::settings::Settings;
 
 /// Seconds that trying something should take.
@@ -26,8 +26,8 @@ impl State {
     pub fn cost(&self) -> Option<Cost> {
         let (ready, input) = (self.ready()?, self.input.as_ref()?);
         let canvas = Canvas::new(input.rgb.width, input.rgb.height, ready.multiple);
-        let particles = self.settings.particles as usize;
-        let plan = Plan::new(&ready.estimator, &canvas, particles, 1, u64::MAX, None);
+        let ask = Ask::of(&self.settings, u64::MAX);
+        let plan = Plan::new(&ready.estimator, &canvas, &ask);
         Some(Cost {
             seconds: ready.estimator.work(&canvas, &self.settings) / ready.rate,
             bytes: plan.as_ref().map_or(0.0, |plan| plan.peak_bytes),

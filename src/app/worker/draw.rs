@@ -134,7 +134,7 @@ impl Studio {
         let shown = match choice {
             Some(choice) => choice,
             None if held.choice.0 == select => held.choice.1,
-            None => pipeline::choose(errand.engine.model(), select, &held.latents)?,
+            None => held.latents.choose(select),
         };
         held.choice = (select, shown);
         let picture = held.decode(errand, side, particle_of(shown))?;

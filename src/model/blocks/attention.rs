@@ -5,6 +5,7 @@ use burn::tensor::{FloatDType, Tensor};
 use super::BlockStyle;
 use super::resnet::divided;
 use crate::model::layers::{GroupNorm, Linear};
+use crate::model::norms::Pass;
 use crate::model::weights::Scope;
 use crate::ops;
 
@@ -62,11 +63,11 @@ impl Attention {
     }
 
     /// `[N, C, H, W]` to the same. Scores leave f16's range: all of it is f32 inside.
-    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+    pub fn forward(&self, x: Tensor<4>, pass: &Pass) -> Tensor<4> {
         let [batch, channels, height, width] = x.dims();
         let (tokens, head_dim) = (height * width, channels / self.heads);
         let normal = match &self.group_norm {
-            Some(norm) => norm.forward(x.clone()),
+            Some(norm) => norm.forward(x.clone(), pass),
             None => x.clone(),
         };
         let sequence: Tensor<3> = normal

@@ -5,6 +5,7 @@ use burn::tensor::Tensor;
 use super::resnet::Resample;
 use super::{Attention, BlockStyle, ResnetBlock2D};
 use crate::model::layers::Conv2d;
+use crate::model::norms::Pass;
 use crate::model::weights::Scope;
 
 /// Residual blocks, each with attention or not, then a halving of the size.
@@ -79,20 +80,20 @@ impl DownBlock2D {
     pub fn forward(
         &self,
         mut x: Tensor<4>,
-        temb: Option<&Tensor<2>>,
+        pass: &Pass,
         mut keep: impl FnMut(&Tensor<4>),
     ) -> Tensor<4> {
         for (i, resnet) in self.resnets.iter().enumerate() {
-            x = resnet.forward(x, temb);
+            x = resnet.forward(x, pass);
             if let Some(attention) = self.attentions.get(i) {
-                x = attention.forward(x);
+                x = attention.forward(x, pass);
             }
             keep(&x);
         }
         if let Some(downsampler) = &self.downsampler {
             x = match downsampler {
                 Downsampler::Conv(conv) => conv.forward(x),
-                Downsampler::Resnet(resnet) => resnet.forward(x, temb),
+                Downsampler::Resnet(resnet) => resnet.forward(x, pass),
             };
             keep(&x);
         }

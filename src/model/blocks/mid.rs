@@ -3,6 +3,7 @@
 use burn::tensor::Tensor;
 
 use super::{Attention, BlockStyle, ResnetBlock2D};
+use crate::model::norms::Pass;
 use crate::model::weights::Scope;
 
 /// A residual block, attention or not, and another residual block.
@@ -44,11 +45,11 @@ impl UNetMidBlock2D {
     }
 
     /// `[N, C, H, W]` to the same.
-    pub fn forward(&self, x: Tensor<4>, temb: Option<&Tensor<2>>) -> Tensor<4> {
-        let mut x = self.first.forward(x, temb);
+    pub fn forward(&self, x: Tensor<4>, pass: &Pass) -> Tensor<4> {
+        let mut x = self.first.forward(x, pass);
         if let Some(attention) = &self.attention {
-            x = attention.forward(x);
+            x = attention.forward(x, pass);
         }
-        self.second.forward(x, temb)
+        self.second.forward(x, pass)
     }
 }

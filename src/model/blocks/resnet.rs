@@ -4,6 +4,7 @@ use burn::tensor::{Tensor, activation::silu, module::avg_pool2d, ops::AvgPoolOpt
 
 use super::BlockStyle;
 use crate::model::layers::{Conv2d, GroupNorm, Linear};
+use crate::model::norms::Pass;
 use crate::model::weights::Scope;
 use crate::ops;
 
@@ -73,9 +74,9 @@ impl ResnetBlock2D {
         self
     }
 
-    /// `x` is `[N, C, H, W]`; `temb` is `silu(time embedding)`, `[1, T]`.
-    pub fn forward(&self, x: Tensor<4>, temb: Option<&Tensor<2>>) -> Tensor<4> {
-        let mut hidden = self.norm1.forward_silu(x.clone());
+    /// `x` is `[N, C, H, W]`.
+    pub fn forward(&self, x: Tensor<4>, pass: &Pass) -> Tensor<4> {
+        let mut hidden = self.norm1.forward_silu(x.clone(), pass);
         let x = match self.resample {
             Some(resample) => {
                 hidden = resample.apply(hidden);
@@ -84,7 +85,7 @@ impl ResnetBlock2D {
             None => x,
         };
         hidden = self.conv1.forward(hidden);
-        let projected = match (&self.time_emb_proj, temb) {
+        let projected = match (&self.time_emb_proj, &pass.temb) {
             (Some(project), Some(temb)) => {
                 let temb = project.forward(temb.clone());
                 let [batch, width] = temb.dims();
@@ -99,10 +100,10 @@ impl ResnetBlock2D {
                     temb.clone().narrow(1, 0, width),
                     temb.narrow(1, width, width),
                 );
-                silu(self.norm2.forward(hidden) * (scale + 1.0) + shift)
+                silu(self.norm2.forward(hidden, pass) * (scale + 1.0) + shift)
             }
-            Some(temb) => self.norm2.forward_silu(hidden + temb),
-            None => self.norm2.forward_silu(hidden),
+            Some(temb) => self.norm2.forward_silu(hidden + temb, pass),
+            None => self.norm2.forward_silu(hidden, pass),
         };
         hidden = self.conv2.forward(hidden);
         let shortcut = match &self.conv_shortcut {

@@ -5,6 +5,7 @@ use burn::tensor::Tensor;
 use super::resnet::Resample;
 use super::{Attention, BlockStyle, ResnetBlock2D};
 use crate::model::layers::Conv2d;
+use crate::model::norms::Pass;
 use crate::model::weights::Scope;
 use crate::ops;
 
@@ -71,23 +72,34 @@ impl UpBlock2D {
     /// `skip` gives the states of the way down, last one first; an autoencoder has none.
     pub fn forward(
         &self,
+        x: Tensor<4>,
+        pass: &Pass,
+        skip: impl FnMut() -> Option<Tensor<4>>,
+    ) -> Tensor<4> {
+        let x = self.refine(x, pass, skip);
+        match &self.upsampler {
+            Some(Upsampler::Conv(conv)) => conv.forward(ops::upsample_nearest_2x(x)),
+            Some(Upsampler::Resnet(resnet)) => resnet.forward(x, pass),
+            None => x,
+        }
+    }
+
+    /// The part of [`Self::forward`] before the size is doubled.
+    pub fn refine(
+        &self,
         mut x: Tensor<4>,
-        temb: Option<&Tensor<2>>,
+        pass: &Pass,
         mut skip: impl FnMut() -> Option<Tensor<4>>,
     ) -> Tensor<4> {
         for (i, resnet) in self.resnets.iter().enumerate() {
             if let Some(state) = skip() {
                 x = Tensor::cat(vec![x, state], 1);
             }
-            x = resnet.forward(x, temb);
+            x = resnet.forward(x, pass);
             if let Some(attention) = self.attentions.get(i) {
-                x = attention.forward(x);
+                x = attention.forward(x, pass);
             }
         }
-        match &self.upsampler {
-            Some(Upsampler::Conv(conv)) => conv.forward(ops::upsample_nearest_2x(x)),
-            Some(Upsampler::Resnet(resnet)) => resnet.forward(x, temb),
-            None => x,
-        }
+        x
     }
 }

@@ -146,6 +146,24 @@ impl AutoencoderConfig {
         1 << (self.block_out_channels.len() - 1)
     }
 
+    /// How many latent cells away something can still change a decoded pixel, statistics of normalisations
+    /// apart; `None` where attention makes it everywhere.
+    pub fn decoder_reach(&self) -> Option<usize> {
+        if self.mid_block_add_attention {
+            return None;
+        }
+        // Each 3×3 convolution reaches one pixel of its level: the first, four in the middle, two in each
+        // residual block, one after each doubling, the last.
+        let mut reach = 1.0 + 4.0;
+        for level in 0..self.block_out_channels.len() {
+            let pixels_per_cell = (1 << level) as f64;
+            let doubling = if level > 0 { 1.0 } else { 0.0 };
+            reach += (doubling + 2.0 * (self.layers_per_block + 1) as f64) / pixels_per_cell;
+        }
+        reach += 1.0 / self.factor() as f64;
+        Some(reach.ceil() as usize)
+    }
+
     fn validate(&self) -> Result<(), String> {
         only("act_fn", &self.act_fn, &["silu", "swish"])?;
         only("norm_type", &self.norm_type, &["group"])?;

@@ -106,6 +106,11 @@ const UNET_KEYS: &[&str] = &[
 const UNET_IGNORED: &[&str] = &["sample_size", "dropout", "num_train_timesteps"];
 
 impl UNetConfig {
+    /// What height and width must be multiples of.
+    pub fn size_multiple(&self) -> usize {
+        1 << (self.block_out_channels.len() - 1)
+    }
+
     /// Reads `unet/config.json`'s object.
     pub fn from_json(at: &Path, object: Map<String, Value>) -> Result<Self> {
         expect_class(at, &object, &["UNet2DModel"])?;
