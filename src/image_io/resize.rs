@@ -36,7 +36,8 @@ pub enum Filter {
 /// # Panics
 /// If `pixels` has not `width * height * channels` values.
 pub fn bicubic_x4(pixels: &[f32], width: usize, height: usize, channels: usize) -> Vec<f32> {
-    resize(pixels, width, height, channels, enlarging_taps)
+    let (columns, rows) = (enlarging_taps(width), enlarging_taps(height));
+    resize(pixels, width, height, channels, &columns, &rows)
 }
 
 /// Reduces `[H, W, C]` to `[H / 4, W / 4, C]`.
@@ -52,7 +53,27 @@ pub fn reduce_x4(pixels: &[f32], width: usize, height: usize, channels: usize) -
         width.is_multiple_of(FACTOR) && height.is_multiple_of(FACTOR),
         "sides must be multiples of {FACTOR}"
     );
-    resize(pixels, width, height, channels, reducing_taps)
+    let (columns, rows) = (reducing_taps(width), reducing_taps(height));
+    resize(pixels, width, height, channels, &columns, &rows)
+}
+
+/// Reduces `[H, W, C]` to `[size[1], size[0], C]` by a Lanczos filter of three zeros, stretched by as much as
+/// each side shrinks, its weights scaled to sum to 1 inside the picture: as Pillow's `LANCZOS` does.
+///
+/// # Panics
+/// If `pixels` has not `width * height * channels` values.
+pub fn lanczos(
+    pixels: &[f32],
+    width: usize,
+    height: usize,
+    channels: usize,
+    size: [usize; 2],
+) -> Vec<f32> {
+    if size == [width, height] {
+        return pixels.to_vec();
+    }
+    let (columns, rows) = (lanczos_taps(width, size[0]), lanczos_taps(height, size[1]));
+    resize(pixels, width, height, channels, &columns, &rows)
 }
 
 /// A part of the enlargement of an 8-bit picture to `4 * width` x `4 * height`: `size` (columns and rows)
@@ -195,14 +216,14 @@ fn inside(i: isize, length: usize) -> usize {
 /// The source pixels, along one axis, that make up one output pixel: their indices and weights.
 type Taps = Vec<(usize, f32)>;
 
-/// Along rows, then along columns; `taps` gives the taps of every output pixel for an axis of the
-/// given length.
+/// Along rows, then along columns, by the taps of every output column and row.
 fn resize(
     pixels: &[f32],
     width: usize,
     height: usize,
     channels: usize,
-    taps: fn(usize) -> Vec<Taps>,
+    columns: &[Taps],
+    rows: &[Taps],
 ) -> Vec<f32> {
     assert_eq!(
         pixels.len(),
@@ -212,7 +233,6 @@ fn resize(
     if pixels.is_empty() {
         return Vec::new();
     }
-    let (columns, rows) = (taps(width), taps(height));
     let row_length = columns.len() * channels;
 
     let mut widened = vec![0.0; row_length * height];
@@ -221,7 +241,7 @@ fn resize(
         .par_chunks_exact_mut(row_length)
         .zip(sources)
         .for_each(|(row, source)| {
-            for (pixel, taps) in row.chunks_exact_mut(channels).zip(&columns) {
+            for (pixel, taps) in row.chunks_exact_mut(channels).zip(columns) {
                 for &(x, weight) in taps {
                     add_scaled(pixel, &source[x * channels..][..channels], weight);
                 }
@@ -231,7 +251,7 @@ fn resize(
     let mut resized = vec![0.0; row_length * rows.len()];
     resized
         .par_chunks_exact_mut(row_length)
-        .zip(&rows)
+        .zip(rows)
         .for_each(|(row, taps)| {
             for &(y, weight) in taps {
                 add_scaled(row, &widened[y * row_length..][..row_length], weight);
@@ -247,7 +267,7 @@ fn add_scaled(sum: &mut [f32], values: &[f32], weight: f32) {
 }
 
 fn enlarging_taps(length: usize) -> Vec<Taps> {
-    let last = length - 1;
+    let last = length.saturating_sub(1);
     (0..length * FACTOR)
         .map(|out| {
             // Pixel centres lie at halves; the source has its pixel `i` at `i` here.
@@ -282,6 +302,28 @@ fn reducing_taps(length: usize) -> Vec<Taps> {
         .collect()
 }
 
+fn lanczos_taps(length: usize, size: usize) -> Vec<Taps> {
+    let scale = length as f64 / size as f64;
+    let stretch = scale.max(1.0);
+    (0..size)
+        .map(|out| {
+            let centre = (out as f64 + 0.5) * scale;
+            let reach = ZEROS * stretch;
+            let first = (centre - reach).floor().max(0.0) as usize;
+            let inside = first..((centre + reach).ceil() as usize).min(length);
+            let weight = |i: usize| lanczos3((i as f64 + 0.5 - centre) / stretch);
+            let total: f64 = inside.clone().map(weight).sum();
+            inside
+                .map(|i| (i, (weight(i) / total) as f32))
+                .filter(|&(_, weight)| weight != 0.0)
+                .collect()
+        })
+        .collect()
+}
+
+/// Zeros of the Lanczos kernel to either side.
+const ZEROS: f64 = 3.0;
+
 /// Keys' cubic convolution kernel with parameter `a` (Keys 1981, "Cubic convolution
 /// interpolation").
 fn cubic(x: f64, a: f64) -> f64 {
@@ -297,7 +339,6 @@ fn cubic(x: f64, a: f64) -> f64 {
 
 /// The Lanczos kernel of three zeros to either side.
 fn lanczos3(x: f64) -> f64 {
-    const ZEROS: f64 = 3.0;
     let sinc = |x: f64| {
         let angle = std::f64::consts::PI * x;
         if x == 0.0 { 1.0 } else { angle.sin() / angle }
@@ -481,6 +522,24 @@ mod tests {
                     assert!(ours.abs_diff(theirs) <= 1, "{x}, {y}: {ours} {theirs}");
                 }
             }
+        }
+    }
+
+    /// The `image` crate sums in f32, too, in another order, and clamps to 0..=1, which overshoot does not
+    /// reach here.
+    #[test]
+    fn lanczos_reduces_like_the_image_crate() {
+        let (width, height) = (37, 23);
+        let pattern = pattern(width * height * 3).into_iter();
+        let pixels: Vec<f32> = pattern.map(|v| 0.5 + 0.1 * v).collect();
+        let buffer = image::Rgb32FImage::from_raw(37, 23, pixels.clone()).unwrap();
+        for size in [[37, 23], [36, 22], [19, 12], [10, 6], [1, 1]] {
+            let got = lanczos(&pixels, width, height, 3, size);
+            let [w, h] = size.map(|side| side as u32);
+            let expected = imageops::resize(&buffer, w, h, FilterType::Lanczos3);
+            let worst = (got.iter().zip(expected.as_raw()))
+                .fold(0f32, |worst, (a, b)| worst.max((a - b).abs()));
+            assert!(worst < 2e-5, "{size:?}: {worst}");
         }
     }
 

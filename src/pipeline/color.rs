@@ -152,6 +152,70 @@ mod tests {
     }
 
     #[test]
+    fn adain_gives_each_channel_the_inputs_mean_and_contrast() {
+        let (mut result, input) = (picture(64, 0.02), picture(16, 0.05));
+        result
+            .values
+            .iter_mut()
+            .skip(1)
+            .step_by(3)
+            .for_each(|v| *v += 0.2);
+        adain(&mut result, &input);
+        let style = bicubic_x4(&input.values, 16, 16, 3);
+        for channel in 0..3 {
+            let [got, wanted] = [&result.values, &style].map(|values| {
+                let values: Vec<f64> = (values.iter().skip(channel).step_by(3))
+                    .map(|&v| f64::from(v))
+                    .collect();
+                let mean = values.iter().sum::<f64>() / values.len() as f64;
+                let squares = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>();
+                (mean, (squares / values.len() as f64).sqrt())
+            });
+            // The small number that keeps flat channels from dividing by nothing.
+            assert!((got.0 - wanted.0).abs() < 1e-4, "{got:?} {wanted:?}");
+            assert!((got.1 - wanted.1).abs() < 1e-4, "{got:?} {wanted:?}");
+        }
+    }
+
+    #[test]
+    fn wavelet_takes_what_is_coarse_from_the_input_and_keeps_what_is_fine() {
+        let input = Rgb {
+            width: 32,
+            height: 32,
+            values: vec![0.5; 32 * 32 * 3],
+        };
+        let fine = |i: usize| {
+            if (i / 3 + i / 3 / 128).is_multiple_of(2) {
+                0.05
+            } else {
+                -0.05
+            }
+        };
+        // A shifted colour and a slow change over the picture, under a checkerboard.
+        let slow = |i: usize| 0.1 * ((i / 3 % 128) as f32 / 128.0);
+        let mut result = Rgb {
+            width: 128,
+            height: 128,
+            values: (0..128 * 128 * 3)
+                .map(|i| 0.4 + slow(i) + fine(i))
+                .collect(),
+        };
+        wavelet(&mut result, &input);
+        for y in 0..128 {
+            // Blurs repeat the edge, so a change that reaches it is only followed inside.
+            for x in 32..96 {
+                let i = (y * 128 + x) * 3;
+                let wanted = 0.5 + fine(i);
+                assert!(
+                    (result.values[i] - wanted).abs() < 2e-3,
+                    "{x} {y}: {}",
+                    result.values[i]
+                );
+            }
+        }
+    }
+
+    #[test]
     fn a_consistent_result_is_left_alone() {
         let result = picture(64, 0.1);
         let input = Rgb {

@@ -31,6 +31,7 @@ fn every_numeric_flag_takes_its_range_and_nothing_else() {
             &["0", "0.5", "1"],
             &["1.0001", "-0.0001", "1e400"],
         ),
+        ("--overlap", &["0", "512"], &["513", "-1", "1.5"]),
         ("--steps", &["1", "1000"], &["0", "1001", "2.5"]),
         ("--eta", &["0", "0.5", "1"], &["1.0001", "-0.0001"]),
         (
@@ -88,7 +89,16 @@ fn every_choice_takes_its_words_and_nothing_else() {
             &["nearest-mean", "lowest-variance", "mean", "first"],
             &["best", "0"],
         ),
-        ("--color-fix", &["none", "consistency"], &["wavelet"]),
+        (
+            "--color-fix",
+            &["none", "adain", "wavelet", "consistency"],
+            &["histogram"],
+        ),
+        (
+            "--tile",
+            &["auto", "off", "32", "4000"],
+            &["31", "-1", "all", "48.5"],
+        ),
         ("--preset", &["minkds"], &["paper"]),
         ("--precision", &["auto", "f32"], &["f64"]),
         ("--on-conflict", &["overwrite", "unique", "skip"], &["ask"]),
