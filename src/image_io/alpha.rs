@@ -66,16 +66,11 @@ pub(super) fn over_white(colour: [f32; 3], alpha: f32) -> [f32; 3] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image_io::Depth;
 
     fn picture(width: usize, height: usize, rgb: Vec<f32>, alpha: Vec<f32>) -> Picture {
         Picture {
-            width,
-            height,
-            rgb,
             alpha: Some(alpha),
-            depth: Depth::Eight,
-            gray: false,
+            ..Picture::srgb(width, height, rgb)
         }
     }
 

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, Cursor, Read};
 use std::path::Path;
+use std::sync::Arc;
 
 use image::codecs::bmp::BmpDecoder;
 use image::codecs::jpeg::JpegDecoder;
@@ -222,9 +223,11 @@ fn to_picture(image: DynamicImage, outline: &Outline) -> Result<Picture, DecodeP
         width,
         height,
         rgb,
+        beyond: None,
         alpha,
         depth,
         gray: channels < 3,
+        origin: Arc::default(),
     };
     if outline.premultiplied {
         make_straight(&mut picture);

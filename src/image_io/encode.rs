@@ -17,6 +17,38 @@ use super::{Depth, Existing, Format, ImageError, Picture, write_atomically};
 /// Visually lossless for photos; the encoder keeps the full colour resolution (4:4:4).
 const JPEG_QUALITY: u8 = 95;
 
+/// How a picture is to be written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Saving {
+    pub existing: Existing,
+    /// 1 to 100, where the format has it ([`Format::has_quality`]). `None` is 95 for JPEG, and lossless for
+    /// WebP.
+    pub quality: Option<u8>,
+    /// Write no EXIF, XMP and IPTC of the input's; colour profile and resolution stay.
+    pub strip_metadata: bool,
+    /// How the picture was made, one line of text, to be written into its metadata; see
+    /// `provenance`.
+    pub provenance: Option<String>,
+}
+
+impl Default for Saving {
+    /// Nothing is replaced, nothing is lost, nothing is added.
+    fn default() -> Self {
+        Existing::Refuse.into()
+    }
+}
+
+impl From<Existing> for Saving {
+    fn from(existing: Existing) -> Self {
+        Self {
+            existing,
+            quality: None,
+            strip_metadata: false,
+            provenance: None,
+        }
+    }
+}
+
 /// Writes `picture` to `path` as `format`, whole or not at all (see [`write_atomically`]).
 ///
 /// Values are clamped to 0..=1 and rounded to the nearest step of 8 bits, or of 16 if
@@ -37,7 +69,7 @@ pub fn encode(
     picture: &Picture,
     path: &Path,
     format: Format,
-    existing: Existing,
+    saving: &Saving,
 ) -> Result<Vec<String>, ImageError> {
     let (width, height) = (picture.width, picture.height);
     assert_eq!(
@@ -58,7 +90,7 @@ pub fn encode(
     );
 
     format.check_size(width, height)?;
-    refuse_existing(path, existing)?;
+    refuse_existing(path, saving.existing)?;
 
     let mut warnings = Vec::new();
     if !format.holds_alpha()
@@ -73,7 +105,7 @@ pub fn encode(
     }
     let layout = Layout::of(picture, format);
     let samples = layout.samples(picture);
-    write_atomically(path, existing, |sink| {
+    write_atomically(path, saving.existing, |sink| {
         // `check_size` has made sure of 32 bits.
         write(
             &samples,

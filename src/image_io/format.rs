@@ -89,6 +89,12 @@ impl Format {
         !matches!(self, Self::Jpeg)
     }
 
+    /// Whether [`Saving::quality`](super::Saving::quality) means anything: JPEG, and WebP, which loses
+    /// nothing without it.
+    pub fn has_quality(self) -> bool {
+        matches!(self, Self::Jpeg | Self::WebP)
+    }
+
     /// What the format can hold, in words, for messages.
     pub(super) fn capacity(self) -> String {
         match self {
