@@ -10,9 +10,9 @@ use super::ImageError;
 pub enum Format {
     Png,
     Jpeg,
-    /// Lossless WebP, 8 bits a channel.
+    /// WebP of 8 bits a channel, lossless unless a quality is asked for.
     WebP,
-    /// Uncompressed TIFF.
+    /// Deflated TIFF.
     Tiff,
 }
 

@@ -515,13 +515,17 @@ fn what_is_no_picture_is_refused_with_the_reason() {
     ));
     for other in [
         b"hello".as_slice(),
-        b"GIF89a\x01\0\x01\0",
+        b"GIF90a\x01\0\x01\0",
         &[0; 1000],
         b"RIFF\0\0\0\0WAVE",
     ] {
         let problem = files.decode(other).unwrap_err();
         assert!(matches!(problem, DecodeProblem::NotAPicture));
-        assert!(problem.to_string().contains("(PNG, JPEG, WebP, TIFF, BMP)"));
+        assert!(
+            problem
+                .to_string()
+                .contains("(PNG, JPEG, WebP, TIFF, BMP, GIF, JPEG XL)")
+        );
     }
 }
 
