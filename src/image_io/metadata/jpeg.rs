@@ -53,7 +53,7 @@ pub(super) fn find(bytes: &[u8]) -> Found {
         let parts = icc.iter().filter(|_| is_whole);
         found.icc = Some(parts.flat_map(|(_, part)| *part).copied().collect());
     }
-    found.iptc = iptc(&resources);
+    found.iptc = iptc_of(&resources);
     found
 }
 
@@ -97,7 +97,7 @@ fn jfif_density(data: &[u8]) -> Option<Density> {
 }
 
 /// The IPTC among Photoshop's resources: each a marker, a number, a name and data, both of even length.
-fn iptc(resources: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn iptc_of(resources: &[u8]) -> Option<Vec<u8>> {
     let reader = Reader::big(resources);
     let mut at = 0;
     loop {

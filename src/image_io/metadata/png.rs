@@ -7,6 +7,7 @@ use flate2::read::ZlibDecoder;
 use super::super::container::Reader;
 use super::super::origin::Density;
 use super::Found;
+use super::jpeg::iptc_of;
 
 /// The keyword of this program's own note.
 pub(in super::super) const NOTE_KEYWORD: &str = "minkds";
@@ -59,7 +60,11 @@ pub(super) fn find(bytes: &[u8]) -> Found {
                 _ => {}
             },
             b"tEXt" | b"zTXt" => match latin(name == b"zTXt", data) {
-                Some((IPTC_KEYWORD, text)) => found.iptc = of_hex_profile(&text),
+                Some((IPTC_KEYWORD, text)) => {
+                    // As a resource of Photoshop's; some writers leave out that wrapping.
+                    let data = of_hex_profile(&text);
+                    found.iptc = data.map(|data| iptc_of(&data).unwrap_or(data));
+                }
                 Some((keyword, text)) if OLD_EXIF_KEYWORDS.contains(&keyword) => {
                     old_exif = of_hex_profile(&text);
                 }

@@ -27,11 +27,12 @@ const CHUNK: usize = 3 * 4096;
 /// White of the connection space, CIE D50 as ICC rounds it.
 const D50: [f64; 3] = [0.9642, 1.0, 0.8249];
 
-/// From linear sRGB to the connection space: the colorants of sRGB IEC61966-2.1, adapted to D50.
+/// From linear sRGB to the connection space: sRGB's primaries and white (D65, x 0.3127, y 0.3290), adapted to D50
+/// as Bradford has it. Rows sum to [`D50`] exactly: what is grey in a sound profile is grey in sRGB.
 const SRGB_COLORANTS: Matrix = [
-    [0.436_065_674, 0.385_147_095, 0.143_066_406],
-    [0.222_488_403, 0.716_873_169, 0.060_607_910],
-    [0.013_916_016, 0.097_076_416, 0.714_096_069],
+    [0.436_041_25, 0.385_112_91, 0.143_045_84],
+    [0.222_484_54, 0.716_905_08, 0.060_610_38],
+    [0.013_920_19, 0.097_067_24, 0.713_912_57],
 ];
 
 /// Why a profile is not used.
@@ -122,8 +123,8 @@ impl Profile {
     /// Turns `[N, 3]` values as [`Profile::to_srgb`] makes them into those of the file, in 0..=1. What the
     /// profile cannot hold is clipped; a profile of grey takes the first channel.
     ///
-    /// What `to_srgb` made becomes what it was, to a few 10⁻⁷ in linear light, or to a few 10⁻⁴ of the encoding
-    /// where the profile consists of tables.
+    /// What `to_srgb` made becomes what it was, to a few 10⁻⁷ in linear light: f32's rounding beside bright
+    /// channels. Tables lose no more, except where they are level.
     pub fn from_srgb(&self, pixels: &mut [f32]) {
         if !self.is_srgb() {
             let chunks = pixels.par_chunks_mut(CHUNK);

@@ -9,8 +9,14 @@ use moxcms::{
 use super::curve::{Curve, between};
 use super::{D50, Matrix, SRGB_COLORANTS, Unusable, encoded, inverse, linear, times};
 
-/// How often the way back is corrected by what the way there makes of it.
-const CORRECTIONS: usize = 3;
+/// How often the way back is corrected by what the way there makes of it, at most.
+const CORRECTIONS: usize = 12;
+
+/// An answer whose colour is nearer than this to the wanted one is good enough: in Lab, and over 100 in XYZ.
+const NEAR: f64 = 1e-3;
+
+/// How far values are moved to see how the colour moves.
+const NUDGE: f64 = 1.0 / 4096.0;
 
 /// Both ways of a profile.
 pub(super) struct Tables {
@@ -71,29 +77,61 @@ impl Tables {
         times(&self.xyz_to_srgb, xyz).map(encoded)
     }
 
-    /// The tables of the way back are rarely the exact inverse of the others. So what comes out is taken
-    /// forth again, and as much as is missing is asked for in addition; the best answer is kept.
+    /// The tables of the way back are rarely the exact inverse of the others. So their answer is taken forth
+    /// again, and where that is not the wanted colour, it is corrected by Newton's method; the best answer in
+    /// 0..=1 is kept.
     pub fn from_srgb(&self, pixel: [f64; 3]) -> [f64; 3] {
         let xyz = times(&SRGB_COLORANTS, pixel.map(linear));
         let wanted = match self.space {
             Space::Xyz => xyz,
             Space::Lab => lab_of(xyz),
         };
-        let mut asked = wanted;
-        let mut best = (f64::INFINITY, [0.0; 3]);
-        for _ in 0..=CORRECTIONS {
-            let answer = self.back.run(asked).map(|value| value.clamp(0.0, 1.0));
+        let unit = match self.space {
+            Space::Xyz => NEAR / 100.0,
+            Space::Lab => NEAR,
+        };
+        let missing = |answer: [f64; 3]| {
             let got = self.forth.run(answer);
-            let missing = [0, 1, 2].map(|i| wanted[i] - got[i]);
-            let error = missing.iter().map(|value| value * value).sum();
-            if error >= best.0 {
+            [0, 1, 2].map(|i| wanted[i] - got[i])
+        };
+        let mut answer = self.back.run(wanted).map(|value| value.clamp(0.0, 1.0));
+        let mut left = missing(answer);
+        for _ in 0..CORRECTIONS {
+            if length(left) < unit {
                 break;
             }
-            best = (error, answer);
-            asked = [0, 1, 2].map(|i| asked[i] + missing[i]);
+            let Some(step) = self.step(answer, left) else {
+                break;
+            };
+            // A whole step, or as much of it as brings one nearer.
+            let better = [1.0, 0.5, 0.25, 0.1].into_iter().find_map(|share| {
+                let next = [0, 1, 2].map(|i| (answer[i] + share * step[i]).clamp(0.0, 1.0));
+                let still = missing(next);
+                (length(still) < length(left)).then_some((next, still))
+            });
+            let Some(better) = better else { break };
+            (answer, left) = better;
         }
-        best.1
+        answer
     }
+
+    /// How far to go from `answer` so that its colour moves by `left`, if colours went on as they begin.
+    fn step(&self, answer: [f64; 3], left: [f64; 3]) -> Option<[f64; 3]> {
+        let here = self.forth.run(answer);
+        let mut slopes = Matrix::default();
+        for i in 0..3 {
+            let nudge = if answer[i] < 0.5 { NUDGE } else { -NUDGE };
+            let mut there = answer;
+            there[i] += nudge;
+            let there = self.forth.run(there);
+            (0..3).for_each(|row| slopes[row][i] = (there[row] - here[row]) / nudge);
+        }
+        Some(times(&inverse(&slopes)?, left))
+    }
+}
+
+fn length(vector: [f64; 3]) -> f64 {
+    vector.iter().map(|value| value * value).sum::<f64>().sqrt()
 }
 
 /// What is done to three values, one after the other.

@@ -9,6 +9,7 @@ use super::super::Depth;
 use super::super::encode::{Layout, Rows};
 use super::super::metadata::Metadata;
 use super::super::metadata::exif::Exif;
+use super::super::metadata::jpeg::photoshop_resource;
 use super::super::metadata::png::{IPTC_KEYWORD, NOTE_KEYWORD, XMP_KEYWORD, hex_profile};
 
 const INCHES_PER_METRE: f64 = 1.0 / 0.0254;
@@ -58,7 +59,10 @@ fn write(rows: &Rows, metadata: &Metadata, sink: &mut impl Write) -> Result<(), 
         encoder.add_itxt_chunk(XMP_KEYWORD.into(), xmp.clone())?;
     }
     if let Some(iptc) = &metadata.iptc {
-        encoder.add_ztxt_chunk(IPTC_KEYWORD.into(), hex_profile("iptc", iptc))?;
+        encoder.add_ztxt_chunk(
+            IPTC_KEYWORD.into(),
+            hex_profile("iptc", &photoshop_resource(iptc)),
+        )?;
     }
     let mut writer = encoder.write_header()?;
     let mut stream = writer.stream_writer_with_size(CHUNK)?;

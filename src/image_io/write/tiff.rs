@@ -139,7 +139,15 @@ fn directory(
         fields.push(bytes(tag::XMP, BYTE, xmp.as_bytes()));
     }
     if let Some(iptc) = &metadata.iptc {
-        fields.push(bytes(tag::IPTC, exif::UNDEFINED, iptc));
+        // Readers expect groups of four bytes, whose order is that of the data whatever the file's.
+        let mut padded = iptc.clone();
+        padded.resize(iptc.len().next_multiple_of(4), 0);
+        fields.push(Field {
+            tag: tag::IPTC,
+            kind: exif::LONG,
+            count: (padded.len() / 4) as u32,
+            value: padded,
+        });
     }
     if let Some(icc) = &metadata.icc {
         fields.push(bytes(tag::ICC, exif::UNDEFINED, icc));
