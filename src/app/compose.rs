@@ -8,7 +8,7 @@ use eframe::egui::FontDefinitions;
 use super::errands::Half;
 use super::state::Layer;
 use crate::error::{Error, Result};
-use crate::image_io::{self, Depth, Existing, Format, Picture};
+use crate::image_io::{self, Existing, Format, Picture};
 use crate::model::SCALE;
 use crate::pipeline::Region;
 
@@ -107,19 +107,12 @@ pub fn save(halves: &[Half], region: Region, caption: &str, path: &Path) -> Resu
         sheet.write(&font, line, GAP, top, width.saturating_sub(GAP));
     }
     let value = |v: u8| f32::from(v) / 255.0;
-    let picture = Picture {
-        width,
-        height,
-        rgb: sheet
-            .pixels
-            .iter()
-            .flat_map(|p| [value(p[0]), value(p[1]), value(p[2])])
-            .collect(),
-        alpha: None,
-        depth: Depth::Eight,
-        gray: false,
-    };
-    image_io::encode(&picture, &path, format, Existing::Overwrite)?;
+    let colours = sheet
+        .pixels
+        .iter()
+        .flat_map(|p| [value(p[0]), value(p[1]), value(p[2])]);
+    let picture = Picture::srgb(width, height, colours.collect());
+    image_io::encode(&picture, &path, format, &Existing::Overwrite.into())?;
     Ok(path)
 }
 

@@ -129,7 +129,7 @@ impl Errands {
         self.send(move || {
             let unpack = || {
                 let picture = image_io::decode_png(EXAMPLE_RESULT)?;
-                image_io::encode(&picture, &file, Format::Png, Existing::Overwrite)?;
+                image_io::encode(&picture, &file, Format::Png, &Existing::Overwrite.into())?;
                 raster(&file)
             };
             Done::Loaded(run, said(unpack))

@@ -8,8 +8,7 @@ use eframe::egui::ColorImage;
 
 use super::raster::Raster;
 use crate::error::{Error, Result};
-use crate::image_io::resize::bicubic_x4;
-use crate::image_io::{self, Depth, Picture, bleed_under_alpha};
+use crate::image_io::{self, Picture, bleed_under_alpha};
 use crate::model::SCALE;
 use crate::pipeline::{Region, Rgb};
 
@@ -32,9 +31,8 @@ pub struct Input {
     pub warnings: Vec<String>,
     /// Whether it is the program's own example.
     pub is_example: bool,
-    alpha: Option<Vec<f32>>,
-    depth: Depth,
-    gray: bool,
+    /// All of it but its colours, which `rgb` has.
+    rest: Picture,
 }
 
 impl Input {
@@ -68,16 +66,12 @@ impl Input {
             .collect();
         let value = |v: u8| f32::from(v) / 255.0;
         let opaque = pixels.iter().all(|pixel| pixel[3] == 255);
+        let colours = pixels
+            .iter()
+            .flat_map(|p| [value(p[0]), value(p[1]), value(p[2])]);
         let picture = Picture {
-            width: image.size[0],
-            height: image.size[1],
-            rgb: pixels
-                .iter()
-                .flat_map(|p| [value(p[0]), value(p[1]), value(p[2])])
-                .collect(),
             alpha: (!opaque).then(|| pixels.iter().map(|pixel| value(pixel[3])).collect()),
-            depth: Depth::Eight,
-            gray: false,
+            ..Picture::srgb(image.size[0], image.size[1], colours.collect())
         };
         Self::new("pasted picture".into(), picture)
     }
@@ -103,7 +97,7 @@ impl Input {
         let rgb = Rgb {
             width: picture.width,
             height: picture.height,
-            values: picture.rgb,
+            values: std::mem::take(&mut picture.rgb),
         };
         Input {
             id: COUNT.fetch_add(1, Ordering::Relaxed),
@@ -113,9 +107,7 @@ impl Input {
             rgb: Arc::new(rgb),
             warnings: Vec::new(),
             is_example: false,
-            alpha: picture.alpha,
-            depth: picture.depth,
-            gray: picture.gray,
+            rest: picture,
         }
     }
 
@@ -126,7 +118,7 @@ impl Input {
 
     /// Whether parts of it can be seen through.
     pub fn has_alpha(&self) -> bool {
-        self.alpha.is_some()
+        self.rest.alpha.is_some()
     }
 
     /// The colours of the plain part that `region` covers.
@@ -134,25 +126,17 @@ impl Input {
         region.cut(&self.rgb)
     }
 
-    /// The picture file that `result`, the enlargement of `region`, becomes.
+    /// The picture file that `result`, the enlargement of `region`, becomes: with the input's colour profile
+    /// and metadata, as if it had been made without a window.
     pub fn finished(&self, result: Rgb, region: Region) -> Picture {
-        let alpha = self.alpha.as_ref().map(|alpha| {
-            let rows = alpha.chunks_exact(self.rgb.width);
-            let part: Vec<f32> = rows
-                .skip(region.top)
-                .take(region.height)
-                .flat_map(|row| &row[region.left..region.left + region.width])
-                .copied()
-                .collect();
-            bicubic_x4(&part, region.width, region.height, 1)
-        });
-        Picture {
-            width: result.width,
-            height: result.height,
-            rgb: result.values,
-            alpha,
-            depth: self.depth,
-            gray: self.gray,
-        }
+        let Region {
+            left,
+            top,
+            width,
+            height,
+        } = region;
+        self.rest
+            .part(left, top, width, height)
+            .enlarged(result.values)
     }
 }

@@ -5,13 +5,17 @@ use super::Picture;
 /// Gives fully transparent pixels the colour of the visible ones around them.
 ///
 /// Files store anything there, often black or leftovers, and a network would see it and let it
-/// bleed into the visible edge. Visible pixels and the alpha plane stay as they are. The colour
+/// bleed into the visible edge. The same holds for what lies beyond sRGB. Visible pixels and the alpha plane stay as they are. The colour
 /// grows from the visible pixels ring by ring, each new pixel the mean of its already coloured
 /// neighbours (8 of them at most), so that every pixel is computed once. A picture with nothing
 /// visible stays as it is.
 pub fn bleed_under_alpha(picture: &mut Picture) {
     let Some(alpha) = &picture.alpha else { return };
     let (width, height) = (picture.width, picture.height);
+    let mut planes: Vec<&mut Vec<f32>> = [Some(&mut picture.rgb), picture.beyond.as_mut()]
+        .into_iter()
+        .flatten()
+        .collect();
     let mut coloured: Vec<bool> = alpha.iter().map(|&a| a > 0.0).collect();
     let mut queued = coloured.clone();
 
@@ -21,16 +25,18 @@ pub fn bleed_under_alpha(picture: &mut Picture) {
     while !ring.is_empty() {
         for &i in &ring {
             queued[i] = true;
-            let mut sum = [0.0; 3];
-            let mut count = 0.0;
-            for n in neighbours(i, width, height).filter(|&n| coloured[n]) {
-                count += 1.0;
-                for (sum, value) in sum.iter_mut().zip(&picture.rgb[3 * n..3 * n + 3]) {
-                    *sum += value;
+            for plane in &mut planes {
+                let mut sum = [0.0; 3];
+                let mut count = 0.0;
+                for n in neighbours(i, width, height).filter(|&n| coloured[n]) {
+                    count += 1.0;
+                    for (sum, value) in sum.iter_mut().zip(&plane[3 * n..3 * n + 3]) {
+                        *sum += value;
+                    }
                 }
-            }
-            for (value, sum) in picture.rgb[3 * i..3 * i + 3].iter_mut().zip(sum) {
-                *value = sum / count;
+                for (value, sum) in plane[3 * i..3 * i + 3].iter_mut().zip(sum) {
+                    *value = sum / count;
+                }
             }
         }
         let mut next = Vec::new();
@@ -66,16 +72,11 @@ pub(super) fn over_white(colour: [f32; 3], alpha: f32) -> [f32; 3] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image_io::Depth;
 
     fn picture(width: usize, height: usize, rgb: Vec<f32>, alpha: Vec<f32>) -> Picture {
         Picture {
-            width,
-            height,
-            rgb,
             alpha: Some(alpha),
-            depth: Depth::Eight,
-            gray: false,
+            ..Picture::srgb(width, height, rgb)
         }
     }
 

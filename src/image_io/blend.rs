@@ -33,21 +33,15 @@ pub fn blend(picture: &mut Picture, input: &[f32], strength: f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image_io::Depth;
 
     fn picture(gray: bool) -> (Picture, Vec<f32>) {
         let input: Vec<f32> = (0..2 * 3 * 3).map(|i| (i * 7 % 18) as f32 / 18.0).collect();
         let rgb = (0..8 * 12 * 3)
             .map(|i| (i * 31 % 97) as f32 / 97.0)
             .collect();
-        let (alpha, depth) = (None, Depth::Eight);
         let picture = Picture {
-            width: 12,
-            height: 8,
-            rgb,
-            alpha,
-            depth,
             gray,
+            ..Picture::srgb(12, 8, rgb)
         };
         (picture, input)
     }
@@ -70,8 +64,8 @@ mod tests {
         for gray in [false, true] {
             let (mut memory, input) = picture(gray);
             let file = tempfile::Builder::new().suffix(".png").tempfile().unwrap();
-            let existing = crate::image_io::Existing::Overwrite;
-            crate::image_io::encode(&memory, file.path(), crate::image_io::Format::Png, existing)
+            let saving = crate::image_io::Existing::Overwrite.into();
+            crate::image_io::encode(&memory, file.path(), crate::image_io::Format::Png, &saving)
                 .unwrap();
             let mut read = crate::image_io::decode(file.path()).unwrap().picture;
             blend(&mut memory, &input, 0.37);

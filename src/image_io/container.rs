@@ -18,6 +18,10 @@ pub enum Kind {
     WebP,
     Tiff,
     Bmp,
+    /// Its first picture.
+    Gif,
+    /// JPEG XL.
+    Jxl,
 }
 
 impl fmt::Display for Kind {
@@ -28,6 +32,8 @@ impl fmt::Display for Kind {
             Self::WebP => "WebP",
             Self::Tiff => "TIFF",
             Self::Bmp => "BMP",
+            Self::Gif => "GIF",
+            Self::Jxl => "JPEG XL",
         })
     }
 }
@@ -37,7 +43,7 @@ impl fmt::Display for Kind {
 pub(super) struct Outline {
     /// Width and height in pixels, where they are found on the way.
     pub size: Option<(u32, u32)>,
-    /// How many pictures the file holds; only counted for TIFF.
+    /// How many pictures the file holds; only counted for TIFF and GIF.
     pub pages: usize,
     /// Colours are stored multiplied by alpha; only TIFF can say so.
     pub premultiplied: bool,
@@ -76,6 +82,25 @@ pub(super) fn sniff(head: &[u8]) -> Option<Kind> {
             12 | 16 | 40 | 52 | 56 | 64 | 108 | 124 => Some(Kind::Bmp),
             _ => None,
         },
+        [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Some(Kind::Gif),
+        // The bare data, and the same in boxes.
+        [0xFF, 0x0A, ..] => Some(Kind::Jxl),
+        [0, 0, 0, 12, b'J', b'X', b'L', b' ', 13, 10, 0x87, 10, ..] => Some(Kind::Jxl),
+        _ => None,
+    }
+}
+
+/// The name of a picture format that is known but not read.
+pub(super) fn sniff_foreign(head: &[u8]) -> Option<&'static str> {
+    match head {
+        [_, _, _, _, b'f', b't', b'y', b'p', brand @ ..] => match brand.get(..4)? {
+            b"avif" | b"avis" => Some("AVIF"),
+            b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"msf1" => {
+                Some("HEIC")
+            }
+            _ => None,
+        },
+        [b'8', b'B', b'P', b'S', ..] => Some("Photoshop"),
         _ => None,
     }
 }
@@ -93,6 +118,9 @@ pub(super) fn outline(kind: Kind, bytes: &[u8]) -> Result<Outline, DecodeProblem
         Kind::WebP => webp(bytes),
         Kind::Tiff => tiff_outline::walk(bytes),
         Kind::Bmp => bmp(bytes),
+        Kind::Gif => gif(bytes),
+        // Boxes may lie in any order; its decoder says whether all is there.
+        Kind::Jxl => Some(Outline::default()),
     };
     outline.ok_or(DecodeProblem::Truncated(kind))
 }
@@ -204,6 +232,46 @@ fn webp(bytes: &[u8]) -> Option<Outline> {
     })
 }
 
+/// GIF: a screen, then blocks, each a chain of pieces that say their length, up to the trailer.
+fn gif(bytes: &[u8]) -> Option<Outline> {
+    const PICTURE: u8 = 0x2C;
+    const EXTENSION: u8 = 0x21;
+    const TRAILER: u8 = 0x3B;
+    let reader = Reader::little(bytes);
+    let palette = |flags: u8| match flags & 0x80 {
+        0 => 0,
+        _ => 3 << ((flags & 7) + 1),
+    };
+    let size = (u32::from(reader.u16(6)?), u32::from(reader.u16(8)?));
+    let mut at = 13 + palette(*bytes.get(10)?);
+    let mut pages = 0;
+    loop {
+        match *bytes.get(at)? {
+            PICTURE => {
+                pages += 1;
+                // The descriptor, its palette, the size of codes.
+                at += 10 + palette(*bytes.get(at + 9)?) + 1;
+            }
+            EXTENSION => at += 2,
+            TRAILER => {
+                return Some(Outline {
+                    size: Some(size),
+                    pages,
+                    ..Outline::default()
+                });
+            }
+            _ => return None,
+        }
+        loop {
+            let length = usize::from(*bytes.get(at)?);
+            at += 1 + length;
+            if length == 0 {
+                break;
+            }
+        }
+    }
+}
+
 /// BMP: headers, then the pixels at the offset they name. The length in the file header is often
 /// wrong, so the pixels' own length counts.
 fn bmp(bytes: &[u8]) -> Option<Outline> {
@@ -261,6 +329,10 @@ impl<'a> Reader<'a> {
             bytes,
             big_endian: true,
         }
+    }
+
+    pub fn is_big_endian(self) -> bool {
+        self.big_endian
     }
 
     pub fn u16(self, at: usize) -> Option<u16> {

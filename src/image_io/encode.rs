@@ -1,28 +1,58 @@
 //! From a [`Picture`] to a file.
 
-use std::io;
+use std::cell::RefCell;
 use std::path::Path;
 
-use image::codecs::jpeg::JpegEncoder;
-use image::codecs::png::PngEncoder;
-use image::codecs::tiff::TiffEncoder;
-use image::codecs::webp::WebPEncoder;
-use image::{ExtendedColorType, ImageEncoder};
 use rayon::prelude::*;
 
 use super::alpha::over_white;
-use super::atomic::{Sink, refuse_existing};
-use super::{Depth, Existing, Format, ImageError, Picture, write_atomically};
+use super::atomic::refuse_existing;
+use super::decode::from_profile;
+use super::metadata::Metadata;
+use super::profile::Profile;
+use super::{Depth, Existing, Format, ImageError, Picture, write, write_atomically};
 
-/// Visually lossless for photos; the encoder keeps the full colour resolution (4:4:4).
-const JPEG_QUALITY: u8 = 95;
+/// How a picture is to be written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Saving {
+    pub existing: Existing,
+    /// 1 to 100, where the format has it ([`Format::has_quality`]). `None` is 95 for JPEG, and lossless for
+    /// WebP.
+    pub quality: Option<u8>,
+    /// Write no EXIF, XMP and IPTC of the input's; colour profile and resolution stay.
+    pub strip_metadata: bool,
+    /// How the picture was made, one line of text, to be written into its metadata; see
+    /// [`provenance`](super::provenance).
+    pub provenance: Option<String>,
+}
+
+impl Default for Saving {
+    /// Nothing is replaced, nothing is lost, nothing is added.
+    fn default() -> Self {
+        Existing::Refuse.into()
+    }
+}
+
+impl From<Existing> for Saving {
+    fn from(existing: Existing) -> Self {
+        Self {
+            existing,
+            quality: None,
+            strip_metadata: false,
+            provenance: None,
+        }
+    }
+}
 
 /// Writes `picture` to `path` as `format`, whole or not at all (see [`write_atomically`]).
 ///
-/// Values are clamped to 0..=1 and rounded to the nearest step of 8 bits, or of 16 if
-/// `picture.depth` asks for them and the format has them (PNG, TIFF). A `gray` picture becomes one
-/// channel, the luma of its colours. Alpha is kept, except in JPEG, where the picture is laid over
-/// white. WebP is lossless, JPEG has quality 95.
+/// Colours are converted to the profile of the picture's origin, which is embedded, and clipped to what it
+/// holds. Values are rounded to the nearest step of 8 bits, or of 16 if `picture.depth` asks for them and the
+/// format has them (PNG, TIFF). A `gray` picture becomes one channel, the luma of its colours, except in WebP,
+/// which has colours only. Alpha is kept, except in JPEG, where the picture is laid over white. Metadata is
+/// brought up to date: the picture stands upright, has its present size and no thumbnail.
+///
+/// Rows are converted as they are written. Only WebP needs the whole picture in 8 bits.
 ///
 /// Returns warnings: whole sentences about what the format could not keep.
 ///
@@ -31,25 +61,23 @@ const JPEG_QUALITY: u8 = 95;
 /// file exists and may not be replaced, or cannot be written.
 ///
 /// # Panics
-/// If the lengths of `rgb` and `alpha` do not fit `width` and `height`, and in debug builds if a
+/// If the lengths of `rgb`, `beyond` and `alpha` do not fit `width` and `height`, and in debug builds if a
 /// value is not finite.
 pub fn encode(
     picture: &Picture,
     path: &Path,
     format: Format,
-    existing: Existing,
+    saving: &Saving,
 ) -> Result<Vec<String>, ImageError> {
-    let (width, height) = (picture.width, picture.height);
-    assert_eq!(
-        picture.rgb.len(),
-        width * height * 3,
-        "rgb must be [H, W, 3]"
+    let pixels = picture.width * picture.height;
+    let (beyond, alpha) = (&picture.beyond, &picture.alpha);
+    assert_eq!(picture.rgb.len(), pixels * 3, "rgb must be [H, W, 3]");
+    assert!(
+        beyond.as_ref().is_none_or(|b| b.len() == pixels * 3),
+        "beyond must be [H, W, 3]"
     );
     assert!(
-        picture
-            .alpha
-            .as_ref()
-            .is_none_or(|a| a.len() == width * height),
+        alpha.as_ref().is_none_or(|a| a.len() == pixels),
         "alpha must be [H, W]"
     );
     debug_assert!(
@@ -57,13 +85,12 @@ pub fn encode(
         "the picture has values that are not finite"
     );
 
-    format.check_size(width, height)?;
-    refuse_existing(path, existing)?;
+    format.check_size(picture.width, picture.height)?;
+    refuse_existing(path, saving.existing)?;
 
     let mut warnings = Vec::new();
     if !format.holds_alpha()
-        && picture
-            .alpha
+        && alpha
             .as_ref()
             .is_some_and(|alpha| alpha.iter().any(|&a| a < 1.0))
     {
@@ -71,64 +98,184 @@ pub fn encode(
             "{format} has no transparency, so the picture was laid over white; PNG, TIFF and WebP keep it"
         ));
     }
-    let layout = Layout::of(picture, format);
-    let samples = layout.samples(picture);
-    write_atomically(path, existing, |sink| {
-        // `check_size` has made sure of 32 bits.
-        write(
-            &samples,
-            width as u32,
-            height as u32,
-            layout.colour_type(),
-            format,
-            sink,
-        )
-        .map_err(to_io)
+    let rows = Rows::of(picture, format);
+    let metadata = Metadata::of(picture, saving, rows.icc());
+    write_atomically(path, saving.existing, |sink| match format {
+        Format::Png => write::png(&rows, &metadata, sink),
+        Format::Jpeg => write::jpeg(&rows, &metadata, saving.quality, sink, &mut warnings),
+        Format::WebP => write::webp(&rows, &metadata, saving.quality, sink, &mut warnings),
+        Format::Tiff => write::tiff(&rows, &metadata, sink),
     })?;
     Ok(warnings)
 }
 
-fn write(
-    samples: &[u8],
-    width: u32,
-    height: u32,
-    colours: ExtendedColorType,
-    format: Format,
-    sink: &mut Sink<'_>,
-) -> image::ImageResult<()> {
-    match format {
-        Format::Png => PngEncoder::new(sink).write_image(samples, width, height, colours),
-        Format::Jpeg => JpegEncoder::new_with_quality(sink, JPEG_QUALITY)
-            .write_image(samples, width, height, colours),
-        Format::WebP => {
-            WebPEncoder::new_lossless(sink).write_image(samples, width, height, colours)
+/// Rows that are converted at once, on all threads.
+const BAND: usize = 64;
+
+/// The rows of a picture as a file stores them, converted when they are asked for.
+pub(super) struct Rows<'a> {
+    source: Source<'a>,
+    pub layout: Layout,
+    /// The number of a band, and its rows.
+    band: RefCell<(usize, Vec<u8>)>,
+}
+
+/// What rows are made of.
+struct Source<'a> {
+    picture: &'a Picture,
+    layout: Layout,
+    /// The profile that is written.
+    profile: Option<Profile>,
+}
+
+impl<'a> Rows<'a> {
+    fn of(picture: &'a Picture, format: Format) -> Self {
+        let layout = Layout::of(picture, format);
+        let profile = profile_of(picture).filter(|profile| profile.is_gray() == layout.gray);
+        Self {
+            source: Source {
+                picture,
+                layout,
+                profile,
+            },
+            layout,
+            band: RefCell::new((usize::MAX, Vec::new())),
         }
-        Format::Tiff => TiffEncoder::new(sink).write_image(samples, width, height, colours),
+    }
+
+    /// The profile to embed.
+    fn icc(&self) -> Option<Vec<u8>> {
+        let icc = self.source.picture.origin.icc.as_ref();
+        icc.filter(|_| self.source.profile.is_some()).cloned()
+    }
+
+    pub fn width(&self) -> usize {
+        self.source.picture.width
+    }
+
+    pub fn height(&self) -> usize {
+        self.source.picture.height
+    }
+
+    pub fn row_bytes(&self) -> usize {
+        self.width() * self.layout.channels() * self.layout.sample_bytes()
+    }
+
+    /// Calls `read` with row `y`: interleaved samples, 16-bit ones in the machine's byte order.
+    pub fn with<T>(&self, y: usize, read: impl FnOnce(&[u8]) -> T) -> T {
+        let mut band = self.band.borrow_mut();
+        if band.0 != y / BAND {
+            band.0 = y / BAND;
+            let first = band.0 * BAND;
+            let count = BAND.min(self.height() - first);
+            band.1.resize(count * self.row_bytes(), 0);
+            let rows = band.1.par_chunks_exact_mut(self.row_bytes()).enumerate();
+            let source = &self.source;
+            rows.for_each(|(i, row)| source.convert(first + i, row));
+        }
+        read(&band.1[y % BAND * self.row_bytes()..][..self.row_bytes()])
+    }
+
+    /// All rows.
+    pub fn all(&self) -> Vec<u8> {
+        let mut samples = vec![0; self.height() * self.row_bytes()];
+        let rows = samples.par_chunks_exact_mut(self.row_bytes()).enumerate();
+        let source = &self.source;
+        rows.for_each(|(y, row)| source.convert(y, row));
+        samples
     }
 }
 
-/// Keeps the kind of an I/O error, from which the advice in the message follows.
-fn to_io(error: image::ImageError) -> io::Error {
-    match error {
-        image::ImageError::IoError(error) => error,
-        error => io::Error::other(error),
+impl Source<'_> {
+    fn convert(&self, y: usize, row: &mut [u8]) {
+        let width = self.picture.width;
+        let pixels = y * width..(y + 1) * width;
+        let layout = self.layout;
+        let mut colours = in_file(
+            self.picture,
+            pixels.clone(),
+            layout.gray,
+            !layout.alpha,
+            self.profile.as_ref(),
+        );
+        let (colours, _) = colours.as_chunks_mut::<3>();
+        let max = max_of(layout.depth);
+        let stored = row.chunks_exact_mut(layout.channels() * layout.sample_bytes());
+        for ((stored, colour), i) in stored.zip(colours).zip(pixels) {
+            let alpha = self.picture.alpha.as_ref().map_or(1.0, |alpha| alpha[i]);
+            let [r, g, b] = *colour;
+            let values = match layout.gray {
+                true => [r, alpha, 0.0, 0.0],
+                false => [r, g, b, alpha],
+            };
+            for (sample, value) in stored.chunks_exact_mut(layout.sample_bytes()).zip(values) {
+                let step = quantise(value, max);
+                match layout.depth {
+                    Depth::Eight => sample[0] = step as u8,
+                    Depth::Sixteen => sample.copy_from_slice(&(step as u16).to_ne_bytes()),
+                }
+            }
+        }
     }
+}
+
+/// The profile of a picture's origin.
+fn profile_of(picture: &Picture) -> Option<Profile> {
+    let icc = picture.origin.icc.as_deref();
+    icc.and_then(|icc| Profile::parse(icc).ok())
+}
+
+/// The colours `[N, 3]` of some pixels as a file of this profile has them, not rounded.
+fn in_file(
+    picture: &Picture,
+    pixels: std::ops::Range<usize>,
+    gray: bool,
+    flat: bool,
+    profile: Option<&Profile>,
+) -> Vec<f32> {
+    let values = 3 * pixels.start..3 * pixels.end;
+    let mut colours = picture.rgb[values.clone()].to_vec();
+    for value in &mut colours {
+        *value = value.clamp(0.0, 1.0);
+    }
+    if let Some(profile) = profile
+        && let Some(beyond) = &picture.beyond
+        && !profile.is_srgb()
+    {
+        let beyond = &beyond[values];
+        (colours.iter_mut().zip(beyond)).for_each(|(value, beyond)| *value += beyond);
+    }
+    let (triples, _) = colours.as_chunks_mut::<3>();
+    if let Some(alpha) = picture.alpha.as_ref().filter(|_| flat) {
+        for (colour, &alpha) in triples.iter_mut().zip(&alpha[pixels]) {
+            *colour = over_white(*colour, alpha);
+        }
+    }
+    if gray {
+        triples
+            .iter_mut()
+            .for_each(|colour| *colour = [luma(*colour); 3]);
+    }
+    if let Some(profile) = profile {
+        profile.from_srgb(&mut colours);
+    }
+    colours
 }
 
 /// How a pixel is stored in the file.
 #[derive(Clone, Copy)]
-struct Layout {
-    gray: bool,
-    alpha: bool,
-    depth: Depth,
+pub(super) struct Layout {
+    pub gray: bool,
+    pub alpha: bool,
+    pub depth: Depth,
 }
 
 impl Layout {
     fn of(picture: &Picture, format: Format) -> Self {
         let alpha = picture.alpha.is_some() && format.holds_alpha();
         Self {
-            // The TIFF encoder (and decoder) has no grey with alpha.
-            gray: picture.gray && !(alpha && format == Format::Tiff),
+            // WebP has colours only, and hardly a reader of TIFF knows grey beside alpha.
+            gray: picture.gray && format != Format::WebP && !(alpha && format == Format::Tiff),
             alpha,
             depth: if format.holds_sixteen_bits() {
                 picture.depth
@@ -138,86 +285,38 @@ impl Layout {
         }
     }
 
-    fn colour_type(self) -> ExtendedColorType {
-        use ExtendedColorType::*;
-        match (self.gray, self.alpha, self.depth) {
-            (true, false, Depth::Eight) => L8,
-            (true, true, Depth::Eight) => La8,
-            (false, false, Depth::Eight) => Rgb8,
-            (false, true, Depth::Eight) => Rgba8,
-            (true, false, Depth::Sixteen) => L16,
-            (true, true, Depth::Sixteen) => La16,
-            (false, false, Depth::Sixteen) => Rgb16,
-            (false, true, Depth::Sixteen) => Rgba16,
-        }
+    pub fn channels(self) -> usize {
+        (if self.gray { 1 } else { 3 }) + usize::from(self.alpha)
     }
 
-    /// The whole picture as interleaved samples, 16-bit ones in the machine's byte order.
-    fn samples(self, picture: &Picture) -> Vec<u8> {
-        let channels = if self.gray { 1 } else { 3 } + usize::from(self.alpha);
-        let sample_bytes = match self.depth {
+    pub fn sample_bytes(self) -> usize {
+        match self.depth {
             Depth::Eight => 1,
             Depth::Sixteen => 2,
-        };
-        let pixel_bytes = channels * sample_bytes;
-        let mut samples = vec![0; picture.width * picture.height * pixel_bytes];
-        samples
-            .par_chunks_exact_mut(picture.width * pixel_bytes)
-            .enumerate()
-            .for_each(|(y, row)| {
-                for (x, stored) in row.chunks_exact_mut(pixel_bytes).enumerate() {
-                    let (pixel, count) = self.pixel(picture, y * picture.width + x);
-                    for (sample, value) in
-                        stored.chunks_exact_mut(sample_bytes).zip(&pixel[..count])
-                    {
-                        match self.depth {
-                            Depth::Eight => sample[0] = quantise(*value, 255.0) as u8,
-                            Depth::Sixteen => {
-                                sample.copy_from_slice(
-                                    &(quantise(*value, 65535.0) as u16).to_ne_bytes(),
-                                );
-                            }
-                        }
-                    }
-                }
-            });
-        samples
-    }
-
-    /// The values to store for pixel `i`, and how many of the four they are.
-    fn pixel(self, picture: &Picture, i: usize) -> ([f32; 4], usize) {
-        let mut colour = [
-            picture.rgb[3 * i],
-            picture.rgb[3 * i + 1],
-            picture.rgb[3 * i + 2],
-        ];
-        let alpha = picture.alpha.as_ref().map_or(1.0, |alpha| alpha[i]);
-        if !self.alpha {
-            colour = over_white(colour, alpha);
-        }
-        let [r, g, b] = colour;
-        match (self.gray, self.alpha) {
-            (true, false) => ([luma(colour), 0.0, 0.0, 0.0], 1),
-            (true, true) => ([luma(colour), alpha, 0.0, 0.0], 2),
-            (false, false) => ([r, g, b, 0.0], 3),
-            (false, true) => ([r, g, b, alpha], 4),
         }
     }
 }
 
-/// Rounds `picture` to what a lossless file of it holds: its depth, and one channel if it is grey.
+/// Rounds `picture` to what a lossless file of it holds: its profile, its depth, and one channel if it is grey.
 pub(super) fn as_stored(picture: &mut Picture) {
-    let max = match picture.depth {
+    let max = max_of(picture.depth);
+    let profile = profile_of(picture).filter(|profile| profile.is_gray() == picture.gray);
+    let pixels = 0..picture.width * picture.height;
+    let mut colours = in_file(picture, pixels, picture.gray, false, profile.as_ref());
+    colours
+        .par_iter_mut()
+        .for_each(|value| *value = quantise(*value, max) / max);
+    picture.rgb = colours;
+    picture.beyond = None;
+    if let Some(profile) = profile {
+        from_profile(picture, &profile);
+    }
+}
+
+fn max_of(depth: Depth) -> f32 {
+    match depth {
         Depth::Eight => 255.0,
         Depth::Sixteen => 65535.0,
-    };
-    for pixel in picture.rgb.chunks_exact_mut(3) {
-        if picture.gray {
-            pixel.fill(luma([pixel[0], pixel[1], pixel[2]]));
-        }
-        for value in pixel {
-            *value = quantise(*value, max) / max;
-        }
     }
 }
 

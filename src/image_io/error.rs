@@ -58,9 +58,14 @@ pub enum DecodeProblem {
     FileTooLarge { limit: u64 },
 
     #[error(
-        "it is not a picture this program reads (PNG, JPEG, WebP, TIFF, BMP); convert it to one of these first"
+        "it is not a picture this program reads (PNG, JPEG, WebP, TIFF, BMP, GIF, JPEG XL); convert it to one of these first"
     )]
     NotAPicture,
+
+    #[error(
+        "it is a picture of the {0} format, which is not read; convert it to PNG, TIFF or JPEG first"
+    )]
+    Foreign(&'static str),
 
     #[error(
         "the {0} data stops too early, part of the picture is missing; fetch or export the file again"
@@ -84,7 +89,13 @@ pub enum DecodeProblem {
     #[error("its colours are CMYK, meant for printing; convert it to RGB first")]
     Cmyk,
 
-    #[error("its values are 32-bit floating point; convert it to 8 or 16 bits a channel first")]
+    #[error(
+        "it is a picture of high dynamic range, with {0} values; convert it to standard range first (Display P3 \
+         or sRGB, 8 or 16 bits a channel)"
+    )]
+    Hdr(&'static str),
+
+    #[error("its values are floating point numbers; convert it to 8 or 16 bits a channel first")]
     Float,
 
     #[error(

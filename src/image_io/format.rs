@@ -10,9 +10,9 @@ use super::ImageError;
 pub enum Format {
     Png,
     Jpeg,
-    /// Lossless WebP, 8 bits a channel.
+    /// WebP of 8 bits a channel, lossless unless a quality is asked for.
     WebP,
-    /// Uncompressed TIFF.
+    /// Deflated TIFF.
     Tiff,
 }
 
@@ -87,6 +87,12 @@ impl Format {
     /// Whether transparency can be kept.
     pub fn holds_alpha(self) -> bool {
         !matches!(self, Self::Jpeg)
+    }
+
+    /// Whether [`Saving::quality`](super::Saving::quality) means anything: JPEG, and WebP, which loses
+    /// nothing without it.
+    pub fn has_quality(self) -> bool {
+        matches!(self, Self::Jpeg | Self::WebP)
     }
 
     /// What the format can hold, in words, for messages.

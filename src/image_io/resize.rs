@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// The one factor between the pictures this program reads and writes.
-const FACTOR: usize = 4;
+pub(super) const FACTOR: usize = 4;
 
 /// The parameter of the cubic kernel that torch enlarges with.
 const ENLARGING_A: f64 = -0.75;

@@ -29,12 +29,10 @@ fn picture(gray: bool, alpha: bool, depth: Depth) -> Picture {
     };
     let alpha = alpha.then(|| pixels.map(|i| value(i + 13)).collect());
     Picture {
-        width: WIDTH,
-        height: HEIGHT,
-        rgb,
         alpha,
         depth,
         gray,
+        ..Picture::srgb(WIDTH, HEIGHT, rgb)
     }
 }
 
@@ -77,7 +75,7 @@ impl Files {
 
     fn encode(&self, picture: &Picture, format: Format) -> (Vec<u8>, Vec<String>) {
         let path = self.path("output");
-        let warnings = encode(picture, &path, format, Existing::Overwrite).unwrap();
+        let warnings = encode(picture, &path, format, &Existing::Overwrite.into()).unwrap();
         (fs::read(path).unwrap(), warnings)
     }
 }
@@ -217,12 +215,8 @@ fn values_beyond_the_range_are_clamped() {
     for depth in [Depth::Eight, Depth::Sixteen] {
         let rgb = vec![-0.5, -1e-9, 0.0, 1.0, 1.001, 1e30];
         let wild = Picture {
-            width: 2,
-            height: 1,
-            rgb,
-            alpha: None,
             depth,
-            gray: false,
+            ..Picture::srgb(2, 1, rgb)
         };
         let decoded = files
             .decode(&files.encode(&wild, Format::Png).0)
@@ -237,12 +231,8 @@ fn a_gray_picture_with_coloured_values_is_written_as_its_luma() {
     let files = Files::new();
     let rgb = vec![1.0, 0.0, 0.0, 0.0, 1.0, 0.0];
     let coloured = Picture {
-        width: 2,
-        height: 1,
-        rgb,
-        alpha: None,
-        depth: Depth::Eight,
         gray: true,
+        ..Picture::srgb(2, 1, rgb)
     };
     let decoded = files
         .decode(&files.encode(&coloured, Format::Png).0)
@@ -336,7 +326,7 @@ fn content_counts_not_the_ending() {
     let files = Files::new();
     let path = files.path("really-a-png.jpg");
     let original = picture(false, false, Depth::Eight);
-    encode(&original, &path, Format::Png, Existing::Refuse).unwrap();
+    encode(&original, &path, Format::Png, &Saving::default()).unwrap();
     assert_eq!(decode(&path).unwrap().picture, original);
 }
 
@@ -525,13 +515,17 @@ fn what_is_no_picture_is_refused_with_the_reason() {
     ));
     for other in [
         b"hello".as_slice(),
-        b"GIF89a\x01\0\x01\0",
+        b"GIF90a\x01\0\x01\0",
         &[0; 1000],
         b"RIFF\0\0\0\0WAVE",
     ] {
         let problem = files.decode(other).unwrap_err();
         assert!(matches!(problem, DecodeProblem::NotAPicture));
-        assert!(problem.to_string().contains("(PNG, JPEG, WebP, TIFF, BMP)"));
+        assert!(
+            problem
+                .to_string()
+                .contains("(PNG, JPEG, WebP, TIFF, BMP, GIF, JPEG XL)")
+        );
     }
 }
 
@@ -605,7 +599,7 @@ fn encoding_respects_existing_files_and_the_limits_of_formats() {
     let path = files.path("old.png");
     fs::write(&path, "old").unwrap();
     let small = picture(false, false, Depth::Eight);
-    let error = encode(&small, &path, Format::Png, Existing::Refuse).unwrap_err();
+    let error = encode(&small, &path, Format::Png, &Saving::default()).unwrap_err();
     assert!(
         matches!(error, ImageError::Write(WriteError::Exists { .. })),
         "{error}"
@@ -622,7 +616,7 @@ fn encoding_respects_existing_files_and_the_limits_of_formats() {
         &wide,
         &files.path("wide.webp"),
         Format::WebP,
-        Existing::Refuse,
+        &Saving::default(),
     )
     .unwrap_err();
     assert!(matches!(error, ImageError::OutputSize { .. }), "{error}");

@@ -50,33 +50,47 @@ pub(super) fn walk(bytes: &[u8]) -> Option<Outline> {
     Some(outline)
 }
 
+/// Bytes of one value of a field's type.
+pub(super) fn value_size(kind: u16) -> usize {
+    match kind {
+        1 | 2 | 6 | 7 => 1,
+        3 | 8 => 2,
+        4 | 9 | 11 | 13 => 4,
+        5 | 10 | 12 | 16..=18 => 8,
+        // Readers must skip fields of unknown types.
+        _ => 0,
+    }
+}
+
 /// Byte order and field sizes: classic TIFF counts and points with 32 bits, BigTIFF with 64.
-struct Layout<'a> {
-    reader: Reader<'a>,
+pub(super) struct Layout<'a> {
+    pub reader: Reader<'a>,
     /// Where the file header points to the first directory.
-    first_directory: usize,
+    pub first_directory: usize,
     /// Bytes of a pointer and of a count of values.
-    offset_size: usize,
+    pub offset_size: usize,
     /// Bytes of a directory's count of entries.
     entry_count_size: usize,
 }
 
-struct Directory {
-    entries: Vec<Entry>,
+pub(super) struct Directory {
+    pub entries: Vec<Entry>,
     next: u64,
 }
 
-struct Entry {
-    tag: u16,
+pub(super) struct Entry {
+    pub tag: u16,
+    /// The number of the values' type.
+    pub kind: u16,
     /// Bytes of one value.
-    value_size: usize,
-    count: u64,
+    pub value_size: usize,
+    pub count: u64,
     /// Where the first value lies.
-    at: usize,
+    pub at: usize,
 }
 
 impl<'a> Layout<'a> {
-    fn of(bytes: &'a [u8]) -> Option<Self> {
+    pub fn of(bytes: &'a [u8]) -> Option<Self> {
         let reader = match bytes.first()? {
             b'I' => Reader::little(bytes),
             _ => Reader::big(bytes),
@@ -97,7 +111,7 @@ impl<'a> Layout<'a> {
         })
     }
 
-    fn directory(&self, at: usize) -> Option<Directory> {
+    pub fn directory(&self, at: usize) -> Option<Directory> {
         let count = self.reader.uint(at, self.entry_count_size)?;
         let entry_size = 4 + 2 * self.offset_size;
         let first = at.checked_add(self.entry_count_size)?;
@@ -112,14 +126,8 @@ impl<'a> Layout<'a> {
     }
 
     fn entry(&self, at: usize) -> Option<Entry> {
-        let value_size = match self.reader.u16(at + 2)? {
-            1 | 2 | 6 | 7 => 1,
-            3 | 8 => 2,
-            4 | 9 | 11 | 13 => 4,
-            5 | 10 | 12 | 16..=18 => 8,
-            // Readers must skip fields of unknown types.
-            _ => 0,
-        };
+        let kind = self.reader.u16(at + 2)?;
+        let value_size = value_size(kind);
         let count = self.reader.uint(at + 4, self.offset_size)?;
         // Values lie in the entry itself if they fit there.
         let mut values_at = at + 4 + self.offset_size;
@@ -130,13 +138,14 @@ impl<'a> Layout<'a> {
         let there = self.reader.covers(values_at as u64, length);
         there.then_some(Entry {
             tag: self.reader.u16(at)?,
+            kind,
             value_size,
             count,
             at: values_at,
         })
     }
 
-    fn value(&self, entry: &Entry, index: u64) -> Option<u64> {
+    pub fn value(&self, entry: &Entry, index: u64) -> Option<u64> {
         let index = usize::try_from(index).ok()?;
         (entry.value_size > 0).then(|| {
             self.reader

@@ -12,7 +12,6 @@ pub use outputs::{OnConflict, Task, plan};
 pub(crate) use self::outputs::{enlarged_name, folder_of, refuse_missing_folder};
 use self::outputs::{is_same, refuse_no_file, refuse_over_inputs, with_suffix};
 use crate::error::{Error, Result};
-use crate::image_io::resize::bicubic_x4;
 use crate::image_io::{self, Existing, ImageError, Picture, WriteError, bleed_under_alpha, blend};
 use crate::model::{Model, SCALE};
 use crate::pipeline::{self, Cancel, Event, Latents, Request, Rgb};
@@ -188,11 +187,10 @@ impl Job {
             }
         }
 
-        let (width, height) = (picture.width, picture.height);
         let input = Arc::new(Rgb {
-            width,
-            height,
-            values: picture.rgb,
+            width: picture.width,
+            height: picture.height,
+            values: std::mem::take(&mut picture.rgb),
         });
         let request = Request {
             start,
@@ -204,18 +202,8 @@ impl Job {
         let outcome = engine.run(settings, request, self.memory_limit, &mut pass_on, cancel)?;
 
         make_folder(task)?;
-        let alpha = picture
-            .alpha
-            .map(|alpha| bicubic_x4(&alpha, width, height, 1));
         let pictures = outcome.pictures.into_iter().map(|result| {
-            let mut picture = Picture {
-                width: result.width,
-                height: result.height,
-                rgb: result.values,
-                alpha: alpha.clone(),
-                depth: picture.depth,
-                gray: picture.gray,
-            };
+            let mut picture = picture.enlarged(result.values);
             blend(&mut picture, &input.values, settings.strength);
             picture
         });
@@ -318,7 +306,7 @@ fn write(result: &Picture, target: &Path, task: &Task) -> Result<(PathBuf, Vec<S
     let mut path = target.to_path_buf();
     let mut number = 1;
     loop {
-        match image_io::encode(result, &path, task.format, existing) {
+        match image_io::encode(result, &path, task.format, &existing.into()) {
             Ok(warnings) => return Ok((path, warnings)),
             Err(ImageError::Write(WriteError::Exists { .. }))
                 if task.on_conflict == OnConflict::Unique =>

@@ -329,8 +329,8 @@ impl Errand<'_> {
     fn keep(&self, side: Side, result: Rgb, region: Region) -> Result<Arc<Raster>> {
         let picture = self.drawing.input.finished(result, region);
         if side == Side::Steered && !self.drawing.file.exists() {
-            let (file, existing) = (&self.drawing.file, Existing::Overwrite);
-            image_io::encode(&picture, file, Format::Png, existing)?;
+            let saving = Existing::Overwrite.into();
+            image_io::encode(&picture, &self.drawing.file, Format::Png, &saving)?;
         }
         Ok(Arc::new(Raster::from_picture(picture)))
     }
