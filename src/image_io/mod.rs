@@ -11,17 +11,21 @@ mod decode;
 mod encode;
 mod error;
 mod format;
+mod peek;
 pub mod resize;
 mod tiff_outline;
 
 pub use alpha::bleed_under_alpha;
-pub use atomic::{Existing, Sink, WriteError, write_atomically};
+pub use atomic::{
+    Existing, Sink, Unplaced, WriteError, new_part, part_prefix, place, write_atomically,
+};
 pub use blend::blend;
 pub use container::Kind;
 pub use decode::{Decoded, MAX_PIXELS, MAX_SIDE, decode, decode_png};
 pub use encode::encode;
 pub use error::{DecodeProblem, ImageError};
 pub use format::Format;
+pub use peek::peek;
 
 /// How many bits a sample has in the file a picture came from, and in the file it should go to
 /// where the format can.
