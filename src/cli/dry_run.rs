@@ -9,7 +9,7 @@ use serde_json::json;
 use super::events::{Events, with_event};
 use super::progress::lasting;
 use crate::error::Result;
-use crate::job::{Engine, Forecast, Job, Summary};
+use crate::job::{Engine, Forecast, Job, Summary, path_in_json};
 use crate::settings::Settings;
 
 /// Lists everything on standard output and writes nothing. What would be refused counts as failed.
@@ -55,8 +55,8 @@ pub fn dry_run(
         };
         events.line(|| {
             let mut value = with_event("planned", value);
-            value["input"] = task.input.to_string_lossy().into();
-            value["output"] = task.output.to_string_lossy().into();
+            value["input"] = path_in_json(&task.input);
+            value["output"] = path_in_json(&task.output);
             value
         });
         say(events, &line);

@@ -28,6 +28,11 @@ pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Err
     })
 }
 
+/// A path by itself.
+pub fn value(path: &Path) -> serde_json::Value {
+    serde_json::to_value(form(path)).unwrap_or_default()
+}
+
 fn form(path: &Path) -> Form {
     match path.to_str() {
         Some(text) if cfg!(windows) && path.is_relative() => Form::Text(text.replace('\\', "/")),

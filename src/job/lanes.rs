@@ -232,7 +232,7 @@ fn write_all(shared: &Shared, computed: &Receiver<Computed>, news: &Sender<News>
 }
 
 /// A panic in the middle of one picture is that picture's failure.
-fn guarded<T>(doing: &str, what: &Path, step: impl FnOnce() -> Result<T>) -> Result<T> {
+pub fn guarded<T>(doing: &str, what: &Path, step: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(step)).unwrap_or_else(|panic| {
         Err(Error::Paths(format!(
             "{doing} {} made the program stumble ({}); please report this",
