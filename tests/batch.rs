@@ -23,7 +23,7 @@ mod words;
 use program::Room;
 
 /// The quickest run there is.
-const QUICK: &str = "TINY --steps 1 --particles 1";
+const QUICK: &str = "--no-gui --no-check --model MODEL --steps 1 --particles 1";
 
 /// A room with small pictures in a tree, and things that are none.
 fn room() -> Room {

@@ -47,28 +47,30 @@ fn what_is_finished_is_left_alone_and_what_is_missing_is_made() {
 #[test]
 fn other_settings_are_named_and_need_force() {
     let room = room();
-    room.succeeds("TINY in -o out --steps 1 --particles 2");
+    room.succeeds("--no-gui --no-check --model MODEL in -o out --steps 1 --particles 2");
     let first = room.files();
     room.refuses(
-        "TINY in -o out --steps 2 --particles 1",
+        "--no-gui --no-check --model MODEL in -o out -q --steps 2 --particles 1",
         2,
         &["steps: 1 → 2", "particles: 2 → 1", "--force"],
     );
-    let other = "--no-gui --no-check in -o out --steps 1 --particles 2 --device cpu";
+    let other = "--no-gui --no-check in -o out --steps 1 --particles 2 --device cpu -q";
     room.refuses(other, 2, &["model: ", "…", "--force"]);
-    let forced = room.succeeds("TINY in -o out --steps 2 --particles 2 --force");
+    let forced = room
+        .succeeds("--no-gui --no-check --model MODEL in -o out --steps 2 --particles 2 --force");
     assert!(forced.stderr.contains("2 enlarged"), "{}", forced.stderr);
     assert_eq!(
         first.keys().collect::<Vec<_>>(),
         room.files().keys().collect::<Vec<_>>()
     );
     assert!(room.files() != first);
-    let again = room.succeeds("TINY in -o out --steps 2 --particles 2");
+    let again =
+        room.succeeds("--no-gui --no-check --model MODEL in -o out --steps 2 --particles 2");
     assert!(again.stderr.contains("2 skipped"), "{}", again.stderr);
     // Results that are gone do not count.
     fs::remove_file(room.path("out/a_x4.jpg")).unwrap();
     fs::remove_file(room.path("out/b_x4.png")).unwrap();
-    room.succeeds("TINY in -o out --steps 1 --particles 2");
+    room.succeeds("--no-gui --no-check --model MODEL in -o out --steps 1 --particles 2");
     assert!(room.files() == first);
 }
 
@@ -120,7 +122,7 @@ fn what_others_made_of_a_result_is_never_replaced() {
 #[test]
 fn every_particles_file_is_known() {
     let room = room();
-    let words = "TINY in -o out --steps 1 --particles 2 --select all";
+    let words = "--no-gui --no-check --model MODEL in -o out --steps 1 --particles 2 --select all";
     room.succeeds(words);
     let first = room.files();
     fs::remove_file(room.path("out/b_x4_p1.png")).unwrap();

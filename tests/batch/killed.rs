@@ -9,7 +9,7 @@ use crate::program::{Room, finish};
 
 /// A batch that is long enough to be killed in the middle.
 const PICTURES: usize = 16;
-const WORDS: &str = "TINY in -r -o out --steps 1 --particles 2";
+const WORDS: &str = "--no-gui --no-check --model MODEL in -r -o out --steps 1 --particles 2";
 
 fn room() -> Room {
     let room = Room::new();

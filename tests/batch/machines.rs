@@ -3,10 +3,11 @@
 use std::fs;
 use std::process::Command;
 
-use minkds::device::Target;
-use minkds::job::{Engine, Job, Order, Reading, Shard, arrange};
+use burn::tensor::FloatDType;
+use minkds::device::{DeviceChoice, Place, Target};
+use minkds::job::{Engine, Job, JobEvent, Order, Reading, Shard, arrange, plan};
 use minkds::model::ModelSource;
-use minkds::pipeline::Cancel;
+use minkds::pipeline::{Cancel, Event};
 use minkds::settings::Settings;
 
 use crate::common::{adapter_is_there, fixture, skipped};
@@ -138,6 +139,50 @@ fn two_devices_in_one_process_make_the_same_files() {
     assert!(files == single.files(), "{:?}", room.names());
 }
 
+/// Both on one adapter, since most machines have one: what matters is that each lane has a thread of its own.
+#[test]
+fn two_cards_in_one_process_make_the_files_of_one() {
+    if !adapter_is_there() {
+        return;
+    }
+    let source = ModelSource::Folder(fixture("models").join("kl-like-bundled"));
+    let card = Place::named(DeviceChoice::Gpu(Some(0))).unwrap();
+    let target = Target::open(&card, FloatDType::F32).unwrap();
+    let rooms = [room(), room()];
+    for (room, count) in rooms.iter().zip([1, 2]) {
+        let load = |_| Engine::load(&source, &target, &mut |_, _, _| ()).unwrap();
+        let mut engines: Vec<_> = (0..count).map(load).collect();
+        let names = ["in/a.jpg", "in/b.png", "in/sub/c.png", "in/sub/deep/d.tif"];
+        let inputs: Vec<_> = names.iter().map(|name| room.path(name)).collect();
+        let job = Job {
+            check: false,
+            ..Job::new(plan(&inputs, Some(&room.path("out")), None).unwrap())
+        };
+        let settings = Settings {
+            steps: 1,
+            particles: 2,
+            ..Settings::default()
+        };
+        let mut said = Vec::new();
+        let mut events = |event: JobEvent| match event {
+            JobEvent::Failed { error, .. } => said.push(error.to_string()),
+            JobEvent::Run {
+                event: Event::Warning(text),
+                ..
+            } => said.push(text),
+            _ => (),
+        };
+        let summary = job.run_on(&mut engines, &settings, &mut events, &Cancel::default());
+        assert_eq!(summary.unwrap().done, 4, "{said:?}");
+        assert!(said.is_empty(), "{said:?}");
+    }
+    assert!(
+        rooms[0].files() == rooms[1].files(),
+        "{:?}",
+        rooms[1].names()
+    );
+}
+
 #[test]
 fn all_cards_share_the_pictures() {
     if !adapter_is_there() {
@@ -162,5 +207,9 @@ fn all_cards_share_the_pictures() {
     ));
     assert!(run.stderr.contains(&adapters[0].id.name), "{}", run.stderr);
     assert_eq!(room.names_in("out"), ["a_x4.jpg", "b_x4.png"]);
-    room.refuses("TINY in/b.png --device gpu:some", 2, &["gpu:all"]);
+    room.refuses(
+        "--no-gui --no-check --model MODEL in/b.png --device gpu:some",
+        2,
+        &["gpu:all"],
+    );
 }
