@@ -30,7 +30,7 @@ mod steering;
 use program::Room;
 
 /// The table, and what stands around it.
-const FLAGS: [&str; 29] = [
+const FLAGS: [&str; 42] = [
     "--no-gui",
     "--output",
     "--on-conflict",
@@ -58,6 +58,19 @@ const FLAGS: [&str; 29] = [
     "--no-check",
     "--memory-limit",
     "--threads",
+    "--recursive",
+    "--null",
+    "--resume",
+    "--no-resume",
+    "--force",
+    "--fail-fast",
+    "--shard",
+    "--dry-run",
+    "--report",
+    "--json",
+    "--quiet",
+    "--verbose",
+    "--config",
     "--help",
     "--version",
 ];
@@ -143,10 +156,21 @@ fn one_bad_file_does_not_stop_the_others() {
         .lines()
         .filter(|line| line.starts_with("minkds:"))
         .collect();
-    assert_eq!(errors.len(), 2, "{}", run.stderr);
+    // Each when it happens, and all of them in the end.
+    assert_eq!(errors.len(), 3, "{}", run.stderr);
     assert!(
         errors[0].contains("gone.png") && errors[1].contains("text.png"),
         "{errors:?}"
+    );
+    assert!(errors[2].contains("2 enlarged, 2 failed"), "{errors:?}");
+    let last: Vec<_> = run.stderr.lines().rev().take(2).collect();
+    assert!(
+        last[1].starts_with("  ") && last[1].contains("gone.png"),
+        "{last:?}"
+    );
+    assert!(
+        last[0].starts_with("  ") && last[0].contains("text.png"),
+        "{last:?}"
     );
     assert_eq!(room.size("out/a_x4.png"), (20, 16));
     assert_eq!(room.size("out/b_x4.png"), (16, 20));

@@ -13,8 +13,8 @@ use super::input::Input;
 use super::raster::Raster;
 use super::state::{Layer, Run};
 use crate::error::{Error, Result, caught};
-use crate::image_io::{self, Existing, Format, blend};
-use crate::job::{self, Task};
+use crate::image_io::{self, Existing, Format, Saving, blend};
+use crate::job::{self, Provenance, Task};
 use crate::pipeline::Region;
 
 /// Endings of files that are worth an attempt.
@@ -149,7 +149,14 @@ impl Errands {
                     let region = job.run.region.unwrap_or(Region::whole(&input.rgb));
                     blend(&mut picture, &input.part(region).values, job.strength);
                 }
-                job::save(&picture, &job.task)
+                // The file says how it was made; what it was mixed with since then belongs to that.
+                let mut saving = Saving::default();
+                if let Some(text) = image_io::provenance(&job.run.file)? {
+                    let mut made = Provenance::from_text(&text)?;
+                    made.settings.strength = job.strength;
+                    saving.provenance = Some(made.to_text());
+                }
+                job::save(&picture, &job.task, &saving)
             };
             Done::Saved(job.run.id, said(save))
         });

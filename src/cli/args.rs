@@ -5,9 +5,10 @@ use std::str::FromStr;
 
 use bytesize::ByteSize;
 use clap::{Parser, Subcommand};
+use clap_complete::Shell;
 
 use crate::device::{DeviceChoice, Precision};
-use crate::job::OnConflict;
+use crate::job::{OnConflict, Shard};
 use crate::settings::{Patch, Preset};
 
 /// Enlarges photos four times with latent diffusion, steered towards what several drafts agree on
@@ -22,17 +23,21 @@ pub struct Args {
     #[command(subcommand)]
     pub command: Option<Command>,
 
-    /// Pictures to enlarge: PNG, JPEG, WebP, TIFF or BMP; without --no-gui a window opens them
+    /// Pictures to enlarge: files, folders, patterns such as "**/*.jpg", or - for a list on standard input
+    ///
+    /// PNG, JPEG, WebP, TIFF and BMP are read; without --no-gui a window opens them. A folder stands for its
+    /// pictures; what is hidden or no picture by its name is left out and counted, and so is the output folder.
     pub inputs: Vec<PathBuf>,
 
     /// Work without a window
     #[arg(long)]
     pub no_gui: bool,
 
-    /// Where the result goes: a file for one picture, a folder for several
+    /// Where results go: a file for one picture, a folder for several, or a pattern
     ///
     /// The ending chooses the format: .png, .jpg, .webp or .tif. Without -o the result lies beside
-    /// its input as {stem}_x4.{ext}.
+    /// its input as {stem}_x4.{ext}. Below a folder lies the same tree as below the folders that were named. A
+    /// pattern such as "out/{dir}/{stem}.png" may hold {stem}, {dir}, {ext}, {n} and {seed}.
     #[arg(short, long, value_name = "OUT")]
     pub output: Option<PathBuf>,
 
@@ -47,10 +52,11 @@ pub struct Args {
     #[arg(long, value_name = "DIR-or-HUB-NAME")]
     pub model: Option<String>,
 
-    /// What computes: auto, cpu, gpu[:N] or cuda[:N]
+    /// What computes: auto, cpu, gpu[:N], gpu:all or cuda[:N]
     ///
     /// auto takes what `minkds doctor` recommended, else the first graphics card that computes rightly,
-    /// else the processor. `minkds devices` lists the numbers. Each card is examined once.
+    /// else the processor. `minkds devices` lists the numbers. Each card is examined once. With gpu:all every
+    /// card takes pictures from one queue.
     #[arg(long, default_value = "auto", value_parser = DeviceChoice::from_str)]
     pub device: DeviceChoice,
 
@@ -94,9 +100,68 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = threads, allow_hyphen_values = true, help_heading = "Resources")]
     pub threads: Option<usize>,
 
+    #[command(flatten)]
+    pub batch: Batch,
+
     /// Say nothing but errors
-    #[arg(short, long)]
+    #[arg(short, long, overrides_with = "verbose")]
     pub quiet: bool,
+
+    /// Say more: what computes with which settings, and how long each picture took
+    #[arg(short, long, overrides_with = "quiet")]
+    pub verbose: bool,
+
+    /// Take settings from this TOML file, whose keys are these flags' names
+    ///
+    /// What the command line says comes first, then variables such as MINKDS_STEPS, then this file, then
+    /// what the model recommends.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// What concerns many pictures.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Batches")]
+pub struct Batch {
+    /// Enter the folders within folders
+    #[arg(short, long)]
+    pub recursive: bool,
+
+    /// Names in the list on standard input end in NUL bytes, as `find -print0` writes them
+    #[arg(short = '0', long)]
+    pub null: bool,
+
+    /// Leave results alone that a run before has finished, as its journal knows; this is the default
+    #[arg(long, overrides_with = "no_resume")]
+    pub resume: bool,
+
+    /// Heed no journal: every picture is enlarged, and --on-conflict decides about results that exist
+    #[arg(long, overrides_with = "resume")]
+    pub no_resume: bool,
+
+    /// Replace results that were made with other settings
+    #[arg(long)]
+    pub force: bool,
+
+    /// Begin nothing more after a failure
+    #[arg(long)]
+    pub fail_fast: bool,
+
+    /// Take only part I of N of all pictures, for N machines with the same list
+    #[arg(long, value_name = "I/N", value_parser = Shard::from_str)]
+    pub shard: Option<Shard>,
+
+    /// Only list what would be done, with estimated time and memory
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Write what became of each picture to this JSON file
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+
+    /// Tell what happens on standard output, as lines of JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What else the program does.
@@ -109,6 +174,17 @@ pub enum Command {
     /// Each device computes the bundled network and this program's operations in each precision it has;
     /// the results are compared with the processor's. What comes out is remembered for --device auto.
     Doctor(Doctor),
+    /// Print a script with which a shell completes this program's words
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+    /// Print the manual page, or write all pages into a folder
+    Man {
+        /// The folder
+        #[arg(short, long, value_name = "FOLDER")]
+        output: Option<PathBuf>,
+    },
 }
 
 /// The doctor's words.

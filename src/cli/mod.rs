@@ -1,29 +1,31 @@
 //! The command line: words in, a job run, progress and messages out, an exit code at the end.
 
 mod args;
+mod batch;
 mod devices;
+mod dry_run;
+mod events;
 mod progress;
+mod words;
 
 use std::ffi::OsString;
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use clap::{CommandFactory, FromArgMatches};
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
 use self::args::{Args, Command};
 use self::progress::Screen;
 use crate::app::{self, Setup, Start};
 use crate::device;
-use crate::doctor;
 use crate::error::{Error, Result};
 use crate::image_io::{DecodeProblem, ImageError};
-use crate::job::{self, Engine, Job, Summary};
+use crate::job::Summary;
 use crate::model::{Model, ModelSource};
-use crate::pipeline::Cancel;
 use crate::settings::{Patch, Settings};
 
+const NAME: &str = "minkds";
 const ALL_DONE: u8 = 0;
 const SOME_FAILED: u8 = 1;
 const NOT_STARTED: u8 = 2;
@@ -32,11 +34,13 @@ const INTERRUPTED: u8 = 130;
 /// Runs the program with `words` (the first is its name) and returns its exit code: 0 all done, 1
 /// some input failed, 2 nothing was started, 130 interrupted.
 pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let parsed = command()
-        .try_get_matches_from(words)
-        .and_then(|matches| Args::from_arg_matches(&matches));
-    let args = match parsed {
-        Ok(args) => args,
+    let words: Vec<OsString> = words.into_iter().collect();
+    let args = match parsed(&words) {
+        Ok(Ok(args)) => args,
+        Ok(Err(error)) => {
+            Screen::new(false, false).error(&error.to_string());
+            return ExitCode::from(NOT_STARTED);
+        }
         Err(message) => {
             // Help and version are no errors; clap knows which stream is right.
             let _ = message.print();
@@ -47,25 +51,53 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
             });
         }
     };
-    let screen = Screen::new(args.quiet);
+    let screen = Screen::new(args.quiet, args.verbose);
     let done = match &args.command {
         Some(command) => run(command, &screen).map(|()| Summary::default()),
-        None if args.no_gui => enlarge(&args, &screen),
+        None if args.no_gui => batch::enlarge(&args, &screen),
         None => open_window(args).map(|()| Summary::default()),
     };
     let code = match done {
         Ok(summary) if summary.failed > 0 => SOME_FAILED,
         Ok(_) => ALL_DONE,
-        Err(Error::Cancelled) => {
-            screen.error("interrupted; finished results are kept");
-            INTERRUPTED
-        }
+        // Whoever was interrupted has said so.
+        Err(Error::Cancelled) => INTERRUPTED,
         Err(error) => {
             screen.error(&error.to_string());
             NOT_STARTED
         }
     };
     ExitCode::from(code)
+}
+
+/// What `words` mean, with what variables and a configuration file add. The outer error is about the words
+/// themselves.
+fn parsed(words: &[OsString]) -> std::result::Result<Result<Args>, clap::Error> {
+    let mut command = command();
+    command.build();
+    let parse = |words: &[OsString]| -> std::result::Result<(Args, ArgMatches), clap::Error> {
+        let matches = command.clone().try_get_matches_from(words)?;
+        Ok((Args::from_arg_matches(&matches)?, matches))
+    };
+    let (args, matches) = parse(words)?;
+    if args.command.is_some() {
+        return Ok(Ok(args));
+    }
+    match words::complete(words, &matches, &command, &|name| std::env::var_os(name)) {
+        Ok(words) => parse(&words).map(|(args, _)| Ok(args)),
+        Err(error) => Ok(Err(error)),
+    }
+}
+
+/// All settings, the model's own below what `args` say.
+fn resolve(args: &Args, model: &Model) -> Result<Settings> {
+    let keeps_colors = model.is_bundled() && args.latents.is_none();
+    Settings::resolve(
+        &model.recommended().settings,
+        args.preset,
+        &args.settings,
+        keeps_colors,
+    )
 }
 
 /// The command line's grammar, with the bundled model's settings below the help.
@@ -89,10 +121,31 @@ fn run(command: &Command, screen: &Screen) -> Result<()> {
             Some(choice) => devices::examine(choice, words.precision)?,
             None => return devices::doctor(words, screen, &mut out),
         },
+        Command::Completions { shell } => {
+            let mut text = Vec::new();
+            clap_complete::generate(*shell, &mut self::command(), NAME, &mut text);
+            String::from_utf8_lossy(&text).into_owned()
+        }
+        Command::Man { output } => manual(output.as_deref())?,
     };
     // A closed pipe is nobody's loss.
     let _ = out.write_all(text.as_bytes());
     Ok(())
+}
+
+/// The manual page, unless all pages go into a folder.
+fn manual(folder: Option<&Path>) -> Result<String> {
+    let failed = |e: std::io::Error| Error::Paths(format!("the manual cannot be written: {e}"));
+    let Some(folder) = folder else {
+        let mut text = Vec::new();
+        clap_mangen::Man::new(command())
+            .render(&mut text)
+            .map_err(failed)?;
+        return Ok(String::from_utf8_lossy(&text).into_owned());
+    };
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    clap_mangen::generate_to(command(), folder).map_err(failed)?;
+    Ok(String::new())
 }
 
 /// The window, beginning with what the command line says.
@@ -127,62 +180,4 @@ fn open_window(args: Args) -> Result<()> {
         preset: args.preset,
         check: !args.no_check,
     })
-}
-
-fn enlarge(args: &Args, screen: &Screen) -> Result<Summary> {
-    // Everything that can be wrong without the model is said before it is loaded.
-    Settings::resolve(&Patch::default(), args.preset, &args.settings, false)?;
-    let tasks = job::plan(&args.inputs, args.output.as_deref(), args.on_conflict)?;
-    let source = match &args.model {
-        Some(text) => ModelSource::parse(text)?,
-        None => ModelSource::Bundled,
-    };
-    device::use_threads(args.threads)?;
-
-    let cancel = Cancel::default();
-    let computing = Arc::new(AtomicBool::new(false));
-    stop_on_signal(&cancel, &computing);
-    let target = doctor::open(args.device, args.precision, &mut |text| screen.note(text))?;
-    let mut engine = Engine::load(&source, &target, &mut |file, done, total| {
-        screen.download(file, done, total);
-    })?;
-    let model = engine.model();
-    let keeps_colors = model.is_bundled() && args.latents.is_none();
-    let settings = Settings::resolve(
-        &model.recommended().settings,
-        args.preset,
-        &args.settings,
-        keeps_colors,
-    )?;
-    let job = Job {
-        tasks,
-        latents: args.latents.clone(),
-        particles_given: args.settings.particles.is_some(),
-        save_latents: args.save_latents.clone(),
-        memory_limit: args.memory_limit,
-        check: !args.no_check,
-    };
-    computing.store(true, Ordering::SeqCst);
-    let mut bar = screen.bar(job.tasks.len());
-    let summary = job.run(
-        &mut engine,
-        &settings,
-        &mut |event| bar.show(event),
-        &cancel,
-    );
-    bar.clear();
-    summary
-}
-
-/// While it computes, the first Ctrl-C stops at the next network evaluation, the second at once;
-/// while a model is downloaded or read, the first does (the download goes on from there next time).
-fn stop_on_signal(cancel: &Cancel, computing: &Arc<AtomicBool>) {
-    let (cancel, computing) = (cancel.clone(), computing.clone());
-    // Without a handler the system's default stops the program, which is fine too.
-    let _ = ctrlc::set_handler(move || {
-        if cancel.is_cancelled() || !computing.load(Ordering::SeqCst) {
-            std::process::exit(i32::from(INTERRUPTED));
-        }
-        cancel.cancel();
-    });
 }

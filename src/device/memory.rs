@@ -44,13 +44,28 @@ pub fn memory_budget(limit: Option<u64>) -> u64 {
             .cgroup_limits()
             .map_or(free, |limits| limits.free_memory.min(free));
     };
-    let held = sysinfo::get_current_pid().map_or(0, |pid| {
-        system.refresh_processes_specifics(
-            ProcessesToUpdate::Some(&[pid]),
-            false,
-            ProcessRefreshKind::nothing().with_memory(),
-        );
-        system.process(pid).map_or(0, |process| process.memory())
+    limit.saturating_sub(held())
+}
+
+/// The most bytes that this process has held so far, where the system tells (Linux), else what it holds now.
+pub fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak = status.lines().find_map(|line| {
+        let kibibytes = line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?;
+        Some(kibibytes.parse::<u64>().ok()? << 10)
     });
-    limit.saturating_sub(held)
+    peak.or_else(|| Some(held()).filter(|&bytes| bytes > 0))
+}
+
+/// Bytes that this process holds; 0 where that is not known.
+fn held() -> u64 {
+    let (Ok(mut system), Ok(pid)) = (System::new(), sysinfo::get_current_pid()) else {
+        return 0;
+    };
+    system.refresh_processes_specifics(
+        ProcessesToUpdate::Some(&[pid]),
+        false,
+        ProcessRefreshKind::nothing().with_memory(),
+    );
+    system.process(pid).map_or(0, |process| process.memory())
 }

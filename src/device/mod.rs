@@ -15,7 +15,7 @@ use std::str::FromStr;
 #[cfg(test)]
 pub(crate) use adapter::tests::imagined;
 pub use adapter::{Adapter, AdapterId, Kind, adapters};
-pub use memory::{memory_budget, use_threads};
+pub use memory::{memory_budget, peak_memory, use_threads};
 pub use target::{Fault, Limits, Place, Target};
 
 /// What `--device` may say.
@@ -28,6 +28,8 @@ pub enum DeviceChoice {
     Cpu,
     /// A graphics card, by number where there are several.
     Gpu(Option<usize>),
+    /// Every graphics card, each with pictures of its own.
+    AllGpus,
     /// A graphics card through CUDA.
     Cuda(Option<usize>),
 }
@@ -37,6 +39,7 @@ impl fmt::Display for DeviceChoice {
         match self {
             DeviceChoice::Auto => f.write_str("auto"),
             DeviceChoice::Cpu => f.write_str("cpu"),
+            DeviceChoice::AllGpus => f.write_str("gpu:all"),
             DeviceChoice::Gpu(None) => f.write_str("gpu"),
             DeviceChoice::Gpu(Some(number)) => write!(f, "gpu:{number}"),
             DeviceChoice::Cuda(None) => f.write_str("cuda"),
@@ -52,13 +55,16 @@ impl FromStr for DeviceChoice {
             Some((kind, number)) => (kind, Some(number)),
             None => (text, None),
         };
+        if (kind, number) == ("gpu", Some("all")) {
+            return Ok(DeviceChoice::AllGpus);
+        }
         let number = number.map(str::parse::<usize>).transpose();
         match (kind, number) {
             ("auto", Ok(None)) => Ok(DeviceChoice::Auto),
             ("cpu", Ok(None)) => Ok(DeviceChoice::Cpu),
             ("gpu", Ok(number)) => Ok(DeviceChoice::Gpu(number)),
             ("cuda", Ok(number)) => Ok(DeviceChoice::Cuda(number)),
-            _ => Err("use auto, cpu, gpu, gpu:N, cuda or cuda:N".into()),
+            _ => Err("use auto, cpu, gpu, gpu:N, gpu:all, cuda or cuda:N".into()),
         }
     }
 }

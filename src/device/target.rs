@@ -35,7 +35,9 @@ impl Place {
     /// [`Error::Device`] where it is not there, and for `Auto`, which names nothing.
     pub fn named(choice: DeviceChoice) -> Result<Place> {
         match choice {
-            DeviceChoice::Auto => Err(Error::Device("name a device: cpu, gpu:N or cuda:N".into())),
+            DeviceChoice::Auto | DeviceChoice::AllGpus => {
+                Err(Error::Device("name a device: cpu, gpu:N or cuda:N".into()))
+            }
             DeviceChoice::Cpu => Ok(Place::Cpu),
             DeviceChoice::Gpu(number) => Self::card(number, adapters()),
             DeviceChoice::Cuda(number) => Ok(Place::Cuda(number.unwrap_or(0))),

@@ -62,6 +62,9 @@ pub fn choose(
                 _ => Ok(cpu()),
             }
         }
+        DeviceChoice::AllGpus => Err(Error::Device(
+            "gpu:all shares out the pictures of a batch: say --no-gui, or name one device".into(),
+        )),
         DeviceChoice::Gpu(number) => {
             in_precision(Place::card(number, adapters)?, precision, verdict)
         }

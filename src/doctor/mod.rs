@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use apart::examine_apart;
 pub use checks::{examine, measure};
 pub use choose::{Chosen, choose};
-pub use open::open;
+pub use open::{open, open_all};
 pub use remembered::{Key, Remembered};
 pub use report::{Finding, Progress, Report, examine_all};
 

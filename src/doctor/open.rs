@@ -72,3 +72,28 @@ pub fn open(
         Err(error) => Err(Error::Device(format!("{error}; say --device cpu"))),
     }
 }
+
+/// Opens every graphics card that computes rightly; software adapters only where there is nothing else.
+/// `notice` hears about the others.
+///
+/// # Errors
+/// [`Error::Device`] where none can be opened.
+pub fn open_all(precision: Precision, notice: &mut dyn FnMut(&str)) -> Result<Vec<Target>> {
+    let cards = adapters().iter().filter(|adapter| !adapter.is_software());
+    let mut numbers: Vec<usize> = cards.map(|adapter| adapter.number).collect();
+    if numbers.is_empty() {
+        numbers = adapters().iter().map(|adapter| adapter.number).collect();
+    }
+    let mut targets = Vec::new();
+    for number in numbers {
+        match open(DeviceChoice::Gpu(Some(number)), precision, notice) {
+            Ok(target) => targets.push(target),
+            Err(error) => notice(&format!("gpu:{number} is left out: {error}")),
+        }
+    }
+    if targets.is_empty() {
+        let what = "no graphics card can be used (minkds devices lists them): say --device cpu";
+        return Err(Error::Device(what.into()));
+    }
+    Ok(targets)
+}

@@ -1,8 +1,24 @@
 //! Writing a file so that its name only ever stands for a whole one.
 
 use std::fs::{self, File};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use tempfile::TempPath;
+
+/// What the names of this process's unfinished files begin with: `.minkds-`, sixteen hexadecimal digits
+/// that no other process has, and a dash. They end in `.part`.
+pub fn part_prefix() -> &'static str {
+    static PREFIX: LazyLock<String> = LazyLock::new(|| {
+        format!(
+            ".minkds-{:016x}-",
+            RandomState::new().build_hasher().finish()
+        )
+    });
+    &PREFIX
+}
 
 /// What to do when the file to be written exists already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +111,7 @@ fn advice(cause: &io::Error) -> &'static str {
 
 /// Writes the file `path` through `write`: all of it, or nothing.
 ///
-/// The bytes go to a hidden temporary file in the same folder (`.minkds-XXXXXX.part`), which
+/// The bytes go to a hidden temporary file in the same folder (see [`part_prefix`]), which
 /// reaches the disk before it takes the name `path`. If anything fails, or `write` returns an
 /// error, the temporary file is removed and whatever `path` named before is untouched. A symbolic
 /// link is followed, so that the link stays and its target is replaced.
@@ -113,13 +129,32 @@ pub fn write_atomically(
     };
     refuse_existing(path, existing)?;
 
+    let part = new_part(path).map_err(failed)?;
+    let mut sink = Sink::new(part.as_file());
+    let written = write(&mut sink);
+    sink.finish(written).map_err(failed)?;
+    part.as_file().sync_all().map_err(failed)?;
+    place(part.into_temp_path(), path, existing).map_err(|unplaced| unplaced.error)
+}
+
+/// A file that did not get its name.
+#[derive(Debug)]
+pub struct Unplaced {
+    /// Why.
+    pub error: WriteError,
+    /// The file, removed when this is dropped.
+    pub part: TempPath,
+}
+
+/// An empty hidden file beside `path`, where links lead, for what is to become `path` later: see [`place`].
+pub fn new_part(path: &Path) -> io::Result<tempfile::NamedTempFile> {
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.into());
     let folder = match target.parent() {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
     };
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".minkds-").suffix(".part");
+    builder.prefix(part_prefix()).suffix(".part");
     #[cfg(unix)]
     {
         // Temporary files are private by default; this one becomes an ordinary file, so the umask
@@ -127,29 +162,40 @@ pub fn write_atomically(
         use std::os::unix::fs::PermissionsExt;
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
-    let part = builder.tempfile_in(folder).map_err(failed)?;
+    builder.tempfile_in(folder)
+}
 
-    let mut sink = Sink::new(part.as_file());
-    let written = write(&mut sink);
-    sink.finish(written).map_err(failed)?;
-    if let Ok(replaced) = fs::metadata(&target) {
-        part.as_file()
-            .set_permissions(replaced.permissions())
-            .map_err(failed)?;
+/// Gives the finished `part` the name `path`, in one step of the file system. Its content must have reached
+/// the disk. A file that is replaced hands on its permission bits, a link to it stays.
+///
+/// # Errors
+/// [`Unplaced`], which holds `part`; whatever `path` named before is untouched.
+pub fn place(part: TempPath, path: &Path, existing: Existing) -> Result<(), Unplaced> {
+    let failed = |cause: io::Error| WriteError::Failed {
+        path: path.into(),
+        cause,
+    };
+    if let Err(error) = refuse_existing(path, existing) {
+        return Err(Unplaced { error, part });
     }
-    part.as_file().sync_all().map_err(failed)?;
-
+    let target = fs::canonicalize(path).unwrap_or_else(|_| path.into());
+    if let Ok(replaced) = fs::metadata(&target)
+        && let Err(cause) = fs::set_permissions(&part, replaced.permissions())
+    {
+        let error = failed(cause);
+        return Err(Unplaced { error, part });
+    }
     let persisted = match existing {
         Existing::Overwrite => part.persist(&target),
         Existing::Refuse => part.persist_noclobber(&target),
     };
-    match persisted {
-        Ok(_) => Ok(()),
-        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
-            Err(WriteError::Exists { path: path.into() })
-        }
-        Err(error) => Err(failed(error.error)),
-    }
+    persisted.map_err(|error| Unplaced {
+        part: error.path,
+        error: match error.error.kind() {
+            io::ErrorKind::AlreadyExists => WriteError::Exists { path: path.into() },
+            _ => failed(error.error),
+        },
+    })
 }
 
 /// Reports, without writing anything, the cases in which [`write_atomically`] would refuse what

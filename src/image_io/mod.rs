@@ -15,13 +15,16 @@ mod foreign;
 mod format;
 mod metadata;
 mod origin;
+mod peek;
 mod profile;
 pub mod resize;
 mod tiff_outline;
 mod write;
 
 pub use alpha::bleed_under_alpha;
-pub use atomic::{Existing, Sink, WriteError, write_atomically};
+pub use atomic::{
+    Existing, Sink, Unplaced, WriteError, new_part, part_prefix, place, write_atomically,
+};
 pub use blend::blend;
 pub use container::Kind;
 pub use decode::{Decoded, MAX_PIXELS, MAX_SIDE, decode, decode_png, provenance};
@@ -29,6 +32,7 @@ pub use encode::{Saving, encode};
 pub use error::{DecodeProblem, ImageError};
 pub use format::Format;
 pub use origin::{Density, Origin};
+pub use peek::peek;
 
 use std::sync::Arc;
 
@@ -100,6 +104,25 @@ impl Picture {
             rgb,
             beyond,
             alpha: self.alpha.as_ref().map(|alpha| enlarge(alpha, 1)),
+            depth: self.depth,
+            gray: self.gray,
+            origin: self.origin.clone(),
+        }
+    }
+
+    /// This picture in another size, all of it by [`resize::lanczos`].
+    pub fn resized(&self, width: usize, height: usize) -> Self {
+        let resize = |plane: &Vec<f32>, channels| {
+            resize::lanczos(plane, self.width, self.height, channels, [width, height])
+        };
+        // The filter overshoots.
+        let clamped = |plane: Vec<f32>| plane.into_iter().map(|v| v.clamp(0.0, 1.0)).collect();
+        Self {
+            width,
+            height,
+            rgb: clamped(resize(&self.rgb, 3)),
+            beyond: self.beyond.as_ref().map(|beyond| resize(beyond, 3)),
+            alpha: (self.alpha.as_ref()).map(|alpha| clamped(resize(alpha, 1))),
             depth: self.depth,
             gray: self.gray,
             origin: self.origin.clone(),

@@ -26,6 +26,8 @@ pub struct Engine {
     breaks: usize,
     /// Latent cells per evaluation that did not run out of memory, once something did.
     most_cells: Option<usize>,
+    /// What made the last picture.
+    used: String,
 }
 
 /// What is tried on a model, its events passed on.
@@ -90,7 +92,18 @@ impl Engine {
             broken: false,
             breaks: 0,
             most_cells: None,
+            used: String::new(),
         })
+    }
+
+    /// What made the last picture, as a person calls it.
+    pub fn used(&self) -> &str {
+        &self.used
+    }
+
+    /// What the model was loaded from.
+    pub fn source(&self) -> &ModelSource {
+        &self.source
     }
 
     /// The model where it was asked for.
@@ -200,6 +213,7 @@ impl Engine {
                     if !way.on_cpu {
                         self.breaks = 0;
                     }
+                    self.used = target.place().name();
                     return Ok(outcome);
                 }
                 Err(error) => error,

@@ -1,27 +1,64 @@
 //! A list of pictures in, a list of bigger pictures out: what the command line and the window ask for.
+//!
+//! [`arrange`] finds the pictures and plans their results, [`Job::run`] makes them, `lanes` being how they
+//! run through it, and the journal remembers what is finished.
 
+mod arrange;
 mod engine;
+mod forecast;
+mod inputs;
+pub mod journal;
+mod json_path;
+mod lanes;
 mod outputs;
+mod provenance;
+mod report;
+mod room;
+mod shard;
+mod speed;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
+use std::time::Instant;
 
+use serde::Serialize;
+use serde_json::Value;
+use tempfile::TempPath;
+
+pub use arrange::{Arranged, Order, arrange};
 pub use engine::Engine;
-pub use outputs::{OnConflict, Task, plan};
+pub use forecast::Forecast;
+pub use inputs::{Found, Input, LeftOut, Reading, find};
+pub use json_path::value as path_in_json;
+pub use outputs::{OnConflict, Plan, Protected, Task, plan, plan_all};
+pub use provenance::Provenance;
+pub use report::{Ended, FileReport, OutputReport, OutputSize, Report, State, Totals};
+pub use shard::Shard;
+pub use speed::speed;
 
-pub(crate) use self::outputs::{enlarged_name, folder_of, refuse_missing_folder};
-use self::outputs::{is_same, refuse_no_file, refuse_over_inputs, with_suffix};
+use self::journal::{Journal, Known, Recipe, Stamp, Standing, differences};
+use self::lanes::{BYTES_AHEAD, Message, Shared, What, lane};
+pub(crate) use self::outputs::{enlarged_name, folder_of, refuse_missing_folder, refuse_no_file};
+use self::outputs::{is_same, with_suffix};
 use crate::error::{Error, Result};
-use crate::image_io::{self, Existing, ImageError, Picture, WriteError, bleed_under_alpha, blend};
-use crate::model::{Model, SCALE};
-use crate::pipeline::{self, Cancel, Event, Latents, Request, Rgb};
+use crate::image_io::{
+    self, Existing, ImageError, Picture, Saving, WriteError, bleed_under_alpha, blend,
+};
+use crate::kds::Choice;
+use crate::model::Model;
+use crate::pipeline::{self, Cancel, Canvas, Event, Latents, Outcome, Request, Rgb};
 use crate::settings::{Select, Settings};
 
 /// Everything but model and settings.
 #[derive(Clone, Debug)]
 pub struct Job {
-    /// The pictures and their results, see [`plan`].
+    /// The pictures and their results, see [`arrange`] and [`plan`].
     pub tasks: Vec<Task>,
+    /// What no result may replace.
+    pub protected: Arc<Protected>,
     /// Start noise from this file (one picture only).
     pub latents: Option<PathBuf>,
     /// The number of particles was asked for, so a latents file must hold just as many.
@@ -32,9 +69,24 @@ pub struct Job {
     pub memory_limit: Option<u64>,
     /// Whether results must resemble their inputs.
     pub check: bool,
+    /// How results are written.
+    pub saving: Saving,
+    /// Whether results say how they were made.
+    pub provenance: bool,
+    /// The only particle that is decoded, whatever the settings select.
+    pub only: Option<usize>,
+    /// The folder of the journal, if there is one.
+    pub journal: Option<PathBuf>,
+    /// Whether results that a journal there knows are left alone.
+    pub resume: bool,
+    /// Whether such results may be replaced if they were made with other settings.
+    pub force: bool,
+    /// Whether nothing more is begun after a failure.
+    pub fail_fast: bool,
 }
 
-/// Something that happened while a job runs.
+/// Something that happened while a job runs. Pictures overlap: one may be done after the next one's turn
+/// has come.
 #[derive(Debug)]
 pub enum JobEvent<'a> {
     /// A picture's turn has come.
@@ -45,28 +97,78 @@ pub enum JobEvent<'a> {
         task: &'a Task,
     },
     /// The pipeline's own events.
-    Run(Event),
+    Run {
+        /// Its number.
+        index: usize,
+        /// What the pipeline says.
+        event: Event,
+    },
     /// The picture is finished.
     Done {
+        /// Its number.
+        index: usize,
         /// Which one.
         task: &'a Task,
-        /// The files written, with their widths and heights.
-        written: &'a [(PathBuf, usize, usize)],
+        /// What became of it.
+        done: &'a Done,
     },
     /// The result existed already, and that is fine.
     Skipped {
+        /// Its number.
+        index: usize,
         /// Which one.
         task: &'a Task,
         /// The file that exists.
         existing: &'a Path,
+        /// It is the very result, as the journal knows.
+        known: bool,
     },
     /// The picture failed; the others go on.
     Failed {
+        /// Its number.
+        index: usize,
         /// Which one.
         task: &'a Task,
         /// Why.
         error: &'a Error,
     },
+}
+
+/// A finished picture.
+#[derive(Clone, Debug)]
+pub struct Done {
+    /// Its files: one, or one per particle.
+    pub written: Vec<Written>,
+    /// The input's width and height.
+    pub input: (usize, usize),
+    /// What computed it.
+    pub device: String,
+    /// How long that took.
+    pub seconds: Seconds,
+}
+
+/// A file that was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Where.
+    pub path: PathBuf,
+    /// Pixels in a row.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// Its length.
+    pub bytes: u64,
+}
+
+/// Seconds that a picture took. Those of one overlap with those of others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Seconds {
+    /// Reading and decoding.
+    pub read: f64,
+    /// Everything on the device.
+    pub network: f64,
+    /// Finishing, encoding and writing.
+    pub write: f64,
 }
 
 /// How a job ended.
@@ -80,7 +182,76 @@ pub struct Summary {
     pub failed: usize,
 }
 
+/// What reading must know of the model.
+#[derive(Clone, Copy, Debug)]
+struct Context {
+    latent_channels: usize,
+    size_multiple: usize,
+}
+
+impl Context {
+    fn of(model: &Model) -> Self {
+        Context {
+            latent_channels: model.vqvae().latent_channels(),
+            size_multiple: model.unet().size_multiple(),
+        }
+    }
+}
+
+/// A picture that was read.
+enum Read {
+    /// Its result exists and stays.
+    Exists { existing: PathBuf, known: bool },
+    /// It waits for the network.
+    Ready(Box<Prepared>),
+}
+
+/// A picture on its way.
+struct Prepared {
+    /// The file's size.
+    width: usize,
+    height: usize,
+    /// What the network sees.
+    input: Arc<Rgb>,
+    /// What the picture holds besides.
+    picture: Picture,
+    /// The results' width and height.
+    result: [usize; 2],
+    /// How they were made, once they are.
+    provenance: Option<Provenance>,
+    start: Option<Latents>,
+    /// The files of its results, and which of them are ours to replace.
+    targets: Vec<PathBuf>,
+    ours: HashSet<PathBuf>,
+    /// What the file held; none where there is no journal or no ordinary file.
+    stamp: Option<Stamp>,
+    warnings: Vec<String>,
+    /// How long reading took.
+    seconds: f64,
+}
+
 impl Job {
+    /// A job for `tasks` with nothing special about it: checked results, no journal.
+    pub fn new(tasks: Vec<Task>) -> Self {
+        let protected = Protected::new(tasks.iter().map(|task| task.input.as_path()));
+        Job {
+            tasks,
+            protected: Arc::new(protected),
+            latents: None,
+            particles_given: true,
+            save_latents: None,
+            memory_limit: None,
+            check: true,
+            saving: Saving::default(),
+            provenance: true,
+            only: None,
+            journal: None,
+            resume: true,
+            force: false,
+            fail_fast: false,
+        }
+    }
+
     /// What can be known to be wrong before anything is computed.
     pub fn check(&self, model: &Model, settings: &Settings) -> Result<()> {
         pipeline::scheduler(model, settings)?;
@@ -90,11 +261,11 @@ impl Job {
             ));
         }
         if let Some(path) = &self.save_latents {
-            let inputs = self.tasks.iter().map(|task| task.input.as_path());
-            refuse_over_inputs(path, inputs.chain(self.latents.as_deref()))?;
+            self.protected.refuse(path)?;
+            Protected::new(self.latents.as_deref()).refuse(path)?;
             refuse_no_file(path)?;
             let mut targets = (self.tasks.iter())
-                .flat_map(|task| targets(task, settings, settings.particles as usize));
+                .flat_map(|task| targets(task, settings, settings.particles as usize, self.only));
             if let Some(target) = targets.find(|target| is_same(target, path)) {
                 return Err(Error::Paths(format!(
                     "{} would be both the picture and --save-latents: choose two names",
@@ -106,10 +277,63 @@ impl Job {
         Ok(())
     }
 
+    /// What decides how this job's pictures come out.
+    ///
+    /// # Errors
+    /// If the model's files cannot be read any more.
+    pub fn recipe(&self, model: &Model, settings: &Settings) -> Result<Recipe> {
+        let mut recipe = match serde_json::to_value(settings) {
+            Ok(Value::Object(recipe)) => recipe,
+            _ => Recipe::new(),
+        };
+        recipe.insert("model".into(), model.fingerprint()?.into());
+        recipe.insert("quality".into(), self.saving.quality.into());
+        recipe.insert("strip-metadata".into(), self.saving.strip_metadata.into());
+        recipe.insert("provenance".into(), self.provenance.into());
+        if let Some(path) = &self.latents {
+            // What cannot be read is told by whoever needs it.
+            let hash = journal::hash(path).unwrap_or_default();
+            recipe.insert("latents".into(), hash.into());
+        }
+        Ok(recipe)
+    }
+
+    /// What earlier runs left. Other settings than theirs are an error, unless that is [`Job::force`]d.
+    ///
+    /// # Errors
+    /// [`Error::Setting`], naming what has changed; those of [`Known::read`].
+    pub fn known(&self, recipe: &Recipe) -> Result<Known> {
+        // Latents that are to be saved must be made.
+        let folder = match &self.journal {
+            Some(folder) if self.resume && self.save_latents.is_none() => folder,
+            _ => return Ok(Known::default()),
+        };
+        let known = Known::read(folder)?;
+        if self.force {
+            return Ok(known);
+        }
+        let outputs = self.tasks.iter().map(|task| &task.output);
+        let others: Vec<_> = outputs
+            .filter_map(|output| Some((output, known.other_recipe(output, recipe)?)))
+            .collect();
+        let Some((first, other)) = others.first() else {
+            return Ok(known);
+        };
+        let files = match others.len() {
+            1 => format!("{} was", first.display()),
+            n => format!("{n} results, {} among them, were", first.display()),
+        };
+        Err(Error::Setting(format!(
+            "{files} made with other settings ({}): say --force to make them anew, or choose another \
+             output with -o",
+            differences(other, recipe).join(", ")
+        )))
+    }
+
     /// Enlarges every picture; one that fails does not stop the others.
     ///
     /// # Errors
-    /// [`Error::Cancelled`], or what [`Job::check`] says.
+    /// [`Error::Cancelled`], or what [`Job::check`] and [`Job::known`] say.
     pub fn run(
         &self,
         engine: &mut Engine,
@@ -117,59 +341,173 @@ impl Job {
         events: &mut dyn FnMut(JobEvent),
         cancel: &Cancel,
     ) -> Result<Summary> {
-        self.check(engine.model(), settings)?;
+        self.run_on(std::slice::from_mut(engine), settings, events, cancel)
+    }
+
+    /// [`Job::run`] on several devices, which hold the same model and take pictures from one queue.
+    ///
+    /// # Errors
+    /// Those of [`Job::run`].
+    pub fn run_on(
+        &self,
+        engines: &mut [Engine],
+        settings: &Settings,
+        events: &mut dyn FnMut(JobEvent),
+        cancel: &Cancel,
+    ) -> Result<Summary> {
+        let Some(first) = engines.first() else {
+            return Err(Error::Device("there is no device to compute on".into()));
+        };
+        let model = first.model();
+        self.check(model, settings)?;
+        let context = Context::of(model);
+        let recipe = match &self.journal {
+            Some(_) => self.recipe(model, settings)?,
+            None => Recipe::new(),
+        };
+        let shared = self.shared(settings, context, recipe, cancel)?;
+        let networks = engines.iter_mut().map(|engine| {
+            |prepared: &mut Prepared, events: &mut dyn FnMut(Event)| {
+                self.compute(engine, settings, prepared, events, cancel)
+            }
+        });
+        self.run_lanes(&shared, networks.collect(), events)
+    }
+
+    /// What the lanes share; what dead runs left unfinished is removed.
+    fn shared<'a>(
+        &'a self,
+        settings: &'a Settings,
+        context: Context,
+        recipe: Recipe,
+        cancel: &'a Cancel,
+    ) -> Result<Shared<'a>> {
+        let known = self.known(&recipe)?;
+        let folders = self.tasks.iter().map(|task| folder_of(&task.output));
+        known.clean(&folders.collect());
+        let journal = (self.journal.as_deref()).map(|folder| Journal::new(folder, recipe.clone()));
+        Ok(Shared {
+            job: self,
+            settings,
+            context,
+            recipe,
+            known,
+            journal: Mutex::new(journal),
+            cancel,
+            stop: AtomicBool::new(false),
+            next: AtomicUsize::new(0),
+        })
+    }
+
+    /// One lane per network: the only one on this thread, several on one each.
+    fn run_lanes<N>(
+        &self,
+        shared: &Shared,
+        mut networks: Vec<N>,
+        events: &mut dyn FnMut(JobEvent),
+    ) -> Result<Summary>
+    where
+        N: FnMut(&mut Prepared, &mut dyn FnMut(Event)) -> Result<(Outcome, String)> + Send,
+    {
         let mut summary = Summary::default();
-        for (index, task) in self.tasks.iter().enumerate() {
-            if cancel.is_cancelled() {
-                return Err(Error::Cancelled);
+        let mut tell = |message| {
+            self.tell(message, &mut summary, events);
+            if self.fail_fast && summary.failed > 0 {
+                shared.stop.store(true, Ordering::Relaxed);
             }
-            events(JobEvent::Started { index, task });
-            match self.enlarge(engine, settings, task, events, cancel) {
-                Ok(End::Written(written)) => {
-                    summary.done += 1;
-                    let written = &written;
-                    events(JobEvent::Done { task, written });
+        };
+        if let [network] = networks.as_mut_slice() {
+            lane(shared, network, &mut tell);
+        } else {
+            let (sender, messages) = mpsc::channel();
+            thread::scope(|scope| {
+                for mut network in networks {
+                    let sender = sender.clone();
+                    let mut say = move |message| drop(sender.send(message));
+                    scope.spawn(move || lane(shared, &mut network, &mut say));
                 }
-                Ok(End::Exists(existing)) => {
-                    summary.skipped += 1;
-                    let existing = &existing;
-                    events(JobEvent::Skipped { task, existing });
-                }
-                Err(Error::Cancelled) => return Err(Error::Cancelled),
-                Err(error) => {
-                    summary.failed += 1;
-                    let error = &error;
-                    events(JobEvent::Failed { task, error });
-                }
-            }
+                drop(sender);
+                messages.into_iter().for_each(&mut tell);
+            });
+        }
+        let ended = summary.done + summary.skipped + summary.failed;
+        if shared.cancel.is_cancelled() && ended < self.tasks.len() {
+            return Err(Error::Cancelled);
         }
         Ok(summary)
     }
 
-    /// One picture.
-    fn enlarge(
-        &self,
-        engine: &mut Engine,
-        settings: &Settings,
-        task: &Task,
-        events: &mut dyn FnMut(JobEvent),
-        cancel: &Cancel,
-    ) -> Result<End> {
-        let mut warn = |text: String| events(JobEvent::Run(Event::Warning(text)));
+    /// Passes a message on, and counts.
+    fn tell(&self, message: Message, summary: &mut Summary, events: &mut dyn FnMut(JobEvent)) {
+        let Message { index, what } = message;
+        let Some(task) = self.tasks.get(index) else {
+            return;
+        };
+        match what {
+            What::Started => events(JobEvent::Started { index, task }),
+            What::Run(event) => events(JobEvent::Run { index, event }),
+            What::Done(done) => {
+                summary.done += 1;
+                let done = &*done;
+                events(JobEvent::Done { index, task, done });
+            }
+            What::Skipped { existing, known } => {
+                summary.skipped += 1;
+                let existing = &existing;
+                events(JobEvent::Skipped {
+                    index,
+                    task,
+                    existing,
+                    known,
+                });
+            }
+            What::Failed(error) => {
+                summary.failed += 1;
+                let error = &error;
+                events(JobEvent::Failed { index, task, error });
+            }
+        }
+    }
+
+    /// The first step of a picture: read it, unless its result is there.
+    fn read(&self, shared: &Shared, task: &Task) -> Result<Read> {
+        let start = Instant::now();
+        // The content is hashed before it is decoded: what changes in between is noticed next time.
+        let stamp = match self.journal {
+            Some(_) => Stamp::of(&task.input, &task.input).ok(),
+            None => None,
+        };
+        let content = stamp.as_ref().map_or("", |stamp| &stamp.sha256);
+        let standing = shared.known.standing(content, &task.output, &shared.recipe);
+        if let Standing::Finished(mut files) = standing {
+            let existing = files.pop().unwrap_or_default();
+            return Ok(Read::Exists {
+                existing,
+                known: true,
+            });
+        }
         let image_io::Decoded {
             mut picture,
             warnings,
         } = image_io::decode(&task.input)?;
-        warnings.into_iter().for_each(&mut warn);
-        task.format
-            .check_size(picture.width * SCALE, picture.height * SCALE)?;
+        let (width, height) = (picture.width, picture.height);
+        let [reduced, result] = sizes(shared.settings, width, height);
+        task.format.check_size(result[0], result[1])?;
+        room::check(task, &picture, result)?;
         bleed_under_alpha(&mut picture);
-
-        let (start, particles) = self.start(engine.model(), settings, &picture)?;
-        let targets = targets(task, settings, particles);
-        let existing = targets.iter().find(|path| path.symlink_metadata().is_ok());
-        match (existing, task.on_conflict) {
-            (Some(path), OnConflict::Skip) => return Ok(End::Exists(path.clone())),
+        if reduced != [width, height] {
+            picture = picture.resized(reduced[0], reduced[1]);
+        }
+        let (start_noise, particles) = self.start(shared.context, shared.settings, &picture)?;
+        let (targets, ours) = self.places(shared, task, standing, particles);
+        let taken = |path: &&PathBuf| !ours.contains(*path) && path.symlink_metadata().is_ok();
+        match (targets.iter().find(taken), task.on_conflict) {
+            (Some(path), OnConflict::Skip) => {
+                return Ok(Read::Exists {
+                    existing: path.clone(),
+                    known: false,
+                });
+            }
             (Some(path), OnConflict::Error) => {
                 return Err(Error::Paths(format!(
                     "{} exists already: say --on-conflict skip, unique or overwrite, or choose \
@@ -179,67 +517,160 @@ impl Job {
             }
             _ => {}
         }
-        if task.on_conflict == OnConflict::Overwrite {
-            for path in &targets {
+        for path in &targets {
+            if task.on_conflict == OnConflict::Overwrite || ours.contains(path) {
                 refuse_no_file(path)?;
-                let inputs = self.tasks.iter().map(|task| task.input.as_path());
-                refuse_over_inputs(path, inputs)?;
+                self.protected.refuse(path)?;
             }
         }
+        Ok(Read::Ready(Box::new(Prepared {
+            width,
+            height,
+            input: Arc::new(Rgb {
+                width: picture.width,
+                height: picture.height,
+                values: std::mem::take(&mut picture.rgb),
+            }),
+            picture,
+            result,
+            provenance: None,
+            start: start_noise,
+            targets,
+            ours,
+            stamp,
+            warnings,
+            seconds: start.elapsed().as_secs_f64(),
+        })))
+    }
 
-        let input = Arc::new(Rgb {
-            width: picture.width,
-            height: picture.height,
-            values: std::mem::take(&mut picture.rgb),
-        });
+    /// The files that the results become, and those among them that an earlier run wrote.
+    fn places(
+        &self,
+        shared: &Shared,
+        task: &Task,
+        standing: Standing,
+        particles: usize,
+    ) -> (Vec<PathBuf>, HashSet<PathBuf>) {
+        let planned = targets(task, shared.settings, particles, self.only);
+        match standing {
+            // Under whatever names they got.
+            Standing::OtherInput(files) | Standing::OtherRecipe(files)
+                if files.len() == planned.len() =>
+            {
+                (files.clone(), files.into_iter().collect())
+            }
+            _ => {
+                let is_ours = |path: &&PathBuf| shared.known.is_ours(&task.output, path);
+                let ours = planned.iter().filter(is_ours).cloned().collect();
+                (planned, ours)
+            }
+        }
+    }
+
+    /// The second step: the network's. The result, and what computed it.
+    fn compute(
+        &self,
+        engine: &mut Engine,
+        settings: &Settings,
+        prepared: &mut Prepared,
+        events: &mut dyn FnMut(Event),
+        cancel: &Cancel,
+    ) -> Result<(Outcome, String)> {
         let request = Request {
-            start,
+            start: prepared.start.take(),
             keep_latents: self.save_latents.is_some(),
             check: self.check && self.latents.is_none(),
-            ..Request::new(input.clone())
+            choice: self.only.map(Choice::Particle),
+            ..Request::new(prepared.input.clone())
         };
-        let mut pass_on = |event| events(JobEvent::Run(event));
-        let outcome = engine.run(settings, request, self.memory_limit, &mut pass_on, cancel)?;
+        // Beside this picture another one may be read.
+        let ahead = if self.tasks.len() > 1 { BYTES_AHEAD } else { 0 };
+        let limit = self.memory_limit.map(|limit| limit.saturating_sub(ahead));
+        let outcome = engine.run(settings, request, limit, events, cancel)?;
+        let device = engine.used().to_string();
+        if self.provenance {
+            prepared.provenance = Some(Provenance::new(engine, settings, outcome.tile)?);
+        }
+        Ok((outcome, device))
+    }
 
-        make_folder(task)?;
-        let pictures = outcome.pictures.into_iter().map(|result| {
-            let mut picture = picture.enlarged(result.values);
-            blend(&mut picture, &input.values, settings.strength);
-            picture
-        });
-        let mut written = Vec::new();
-        let mut fresh = Vec::new();
-        let write_all = || -> Result<()> {
-            for (target, picture) in targets.iter().zip(pictures) {
-                let is_new = target.symlink_metadata().is_err();
-                let (path, warnings) = write(&picture, target, task)?;
-                if is_new || path != *target {
-                    fresh.push(path.clone());
-                }
-                written.push((path, picture.width, picture.height));
-                for warning in warnings {
-                    events(JobEvent::Run(Event::Warning(warning)));
-                }
-            }
-            match (&self.save_latents, &outcome.latents) {
-                (Some(path), Some(latents)) => latents.write(path, &outcome.choice),
-                _ => Ok(()),
-            }
+    /// The third step: alpha and strength, encoding, and the files' names.
+    fn write(
+        &self,
+        shared: &Shared,
+        task: &Task,
+        prepared: Prepared,
+        outcome: Outcome,
+        warn: &mut dyn FnMut(String),
+    ) -> Result<Vec<Written>> {
+        let lock = || {
+            shared
+                .journal
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
         };
-        if let Err(error) = write_all() {
-            // All of a picture's files or none; what cannot be removed is not ours to mend.
-            for path in fresh {
-                let _ = std::fs::remove_file(path);
+        make_folder(task)?;
+        if let Some(journal) = &mut *lock() {
+            journal.begin()?;
+        }
+        let Outcome {
+            pictures,
+            latents,
+            choice,
+            ..
+        } = outcome;
+        let mut parts = Vec::new();
+        let results = finished(&prepared, pictures, shared.settings);
+        for (i, (target, picture)) in prepared.targets.iter().zip(results).enumerate() {
+            let mut made = prepared.provenance.clone();
+            if let Some(made) = &mut made
+                && shared.settings.select == Select::All
+            {
+                made.particle = Some(self.only.unwrap_or(i));
             }
+            let saving = Saving {
+                provenance: made.map(|made| made.to_text()),
+                ..self.saving.clone()
+            };
+            let (file, warnings) = encode(&picture, target, task, &saving)?;
+            warnings.into_iter().for_each(&mut *warn);
+            let existing = match task.on_conflict {
+                OnConflict::Overwrite => Existing::Overwrite,
+                _ if prepared.ours.contains(target) => Existing::Overwrite,
+                _ => Existing::Refuse,
+            };
+            parts.push(Part {
+                file: Some(file),
+                target: target.clone(),
+                existing,
+                size: (picture.width, picture.height),
+            });
+        }
+        let announce = |parts: &[Part]| match (&mut *lock(), &prepared.stamp) {
+            (Some(journal), Some(input)) => {
+                let stamps = parts.iter().filter_map(Part::stamp);
+                let stamps = stamps.collect::<Result<Vec<_>>>()?;
+                journal.finishing(&task.output, input.clone(), &stamps)
+            }
+            _ => Ok(()),
+        };
+        let (placed, fresh) = place(parts, task.on_conflict, &announce)?;
+        if let (Some(path), Some(latents)) = (&self.save_latents, &latents)
+            && let Err(error) = latents.write(path, &choice)
+        {
+            remove(&fresh);
             return Err(error);
         }
-        Ok(End::Written(written))
+        if let (Some(journal), Some(_)) = (&mut *lock(), &prepared.stamp) {
+            journal.finished(&task.output)?;
+        }
+        Ok(placed)
     }
 
     /// The start noise from the latents file, if there is one, and how many particles will be drawn.
     fn start(
         &self,
-        model: &Model,
+        context: Context,
         settings: &Settings,
         picture: &Picture,
     ) -> Result<(Option<Latents>, usize)> {
@@ -247,8 +678,9 @@ impl Job {
         let Some(path) = &self.latents else {
             return Ok((None, given));
         };
-        let [height, width] = pipeline::canvas(model, picture.width, picture.height).padded;
-        let shape = [model.vqvae().latent_channels(), height, width];
+        let canvas = Canvas::new(picture.width, picture.height, context.size_multiple);
+        let [height, width] = canvas.padded;
+        let shape = [context.latent_channels, height, width];
         let particles = self.particles_given.then_some(given);
         let first_only = settings.vanilla && !self.particles_given;
         let latents = Latents::read(path)?.fit(path, particles, shape, first_only)?;
@@ -260,17 +692,14 @@ impl Job {
     }
 }
 
-/// How one picture ended.
-enum End {
-    /// These files were written, with their widths and heights.
-    Written(Vec<(PathBuf, usize, usize)>),
-    /// This file existed and was left alone.
-    Exists(PathBuf),
-}
-
 /// The files of a task's results: one, or one per particle.
-fn targets(task: &Task, settings: &Settings, particles: usize) -> Vec<PathBuf> {
-    if settings.select != Select::All {
+fn targets(
+    task: &Task,
+    settings: &Settings,
+    particles: usize,
+    only: Option<usize>,
+) -> Vec<PathBuf> {
+    if settings.select != Select::All || only.is_some() {
         return vec![task.output.clone()];
     }
     (0..particles)
@@ -278,43 +707,181 @@ fn targets(task: &Task, settings: &Settings, particles: usize) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The folder of a task's result is made if it is missing; the one that it lies in must exist.
+/// The folder of a task's result is made if it is missing, with those that it lies in.
 fn make_folder(task: &Task) -> Result<()> {
     let folder = folder_of(&task.output);
-    if folder.exists() {
-        return Ok(());
-    }
-    std::fs::create_dir(folder)
+    std::fs::create_dir_all(folder)
         .map_err(|e| Error::Paths(format!("cannot create {}: {e}", folder.display())))
+}
+
+/// The results as they are written: with all that the input holds besides, mixed and in the size that
+/// `settings` say.
+fn finished<'a>(
+    prepared: &'a Prepared,
+    results: Vec<Rgb>,
+    settings: &'a Settings,
+) -> impl Iterator<Item = Picture> + 'a {
+    results.into_iter().map(move |result| {
+        let mut picture = prepared.picture.enlarged(result.values);
+        blend(&mut picture, &prepared.input.values, settings.strength);
+        let [width, height] = prepared.result;
+        match [picture.width, picture.height] == prepared.result {
+            true => picture,
+            false => picture.resized(width, height),
+        }
+    })
+}
+
+/// What a picture of `width` × `height` is reduced to for the network, and what its result's size is.
+pub fn sizes(settings: &Settings, width: usize, height: usize) -> [[usize; 2]; 2] {
+    let reduce = |side: usize| ((side as f64 * settings.prescale).ceil() as usize).max(1);
+    let result = |side: usize| {
+        let side = side as f64 * settings.prescale * settings.scale;
+        (side.round() as usize).max(1)
+    };
+    let size = [width, height];
+    [size.map(reduce), size.map(result)]
+}
+
+/// A result that is on the disk, but has no name yet.
+struct Part {
+    /// Where it is, until it has its name.
+    file: Option<TempPath>,
+    /// What it becomes.
+    target: PathBuf,
+    /// What may be there.
+    existing: Existing,
+    /// Width and height.
+    size: (usize, usize),
+}
+
+impl Part {
+    /// What the file will be known by.
+    fn stamp(&self) -> Option<Result<Stamp>> {
+        let file = self.file.as_ref()?;
+        Some(Stamp::of(file, &self.target).map_err(|cause| {
+            let path = self.target.clone();
+            ImageError::from(WriteError::Failed { path, cause }).into()
+        }))
+    }
+}
+
+/// Encodes a picture that is to become `target`; and what the format could not keep.
+fn encode(
+    picture: &Picture,
+    target: &Path,
+    task: &Task,
+    saving: &Saving,
+) -> Result<(TempPath, Vec<String>)> {
+    let saving = Saving {
+        existing: Existing::Overwrite,
+        ..saving.clone()
+    };
+    let failed = |path: &Path, cause| {
+        let path = path.to_path_buf();
+        ImageError::from(WriteError::Failed { path, cause })
+    };
+    let part = image_io::new_part(target).map_err(|cause| failed(target, cause))?;
+    let part = part.into_temp_path();
+    match image_io::encode(picture, &part, task.format, &saving) {
+        Ok(warnings) => Ok((part, warnings)),
+        // A person knows nothing of parts.
+        Err(ImageError::Write(WriteError::Failed { cause, .. })) => {
+            Err(failed(target, cause).into())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Gives `parts` their names, all of them or none. `announce` hears which, before they have them. The files,
+/// and those among them that were not there before.
+fn place(
+    mut parts: Vec<Part>,
+    on_conflict: OnConflict,
+    announce: &dyn Fn(&[Part]) -> Result<()>,
+) -> Result<(Vec<Written>, Vec<PathBuf>)> {
+    let unique = on_conflict == OnConflict::Unique;
+    let planned: Vec<PathBuf> = parts.iter().map(|part| part.target.clone()).collect();
+    let mut numbers = vec![1; parts.len()];
+    let mut choose = |part: &mut Part, index: usize| {
+        while unique && part.existing == Existing::Refuse && part.target.symlink_metadata().is_ok()
+        {
+            numbers[index] += 1;
+            part.target = with_suffix(&planned[index], &format!("_{}", numbers[index]));
+        }
+    };
+    for (index, part) in parts.iter_mut().enumerate() {
+        choose(part, index);
+    }
+    announce(&parts)?;
+    let (mut written, mut fresh) = (Vec::new(), Vec::new());
+    let mut index = 0;
+    while let Some(part) = parts.get_mut(index) {
+        let Some(file) = part.file.take() else { break };
+        let bytes = file.metadata().map_or(0, |found| found.len());
+        let is_new = part.target.symlink_metadata().is_err();
+        match image_io::place(file, &part.target, part.existing) {
+            Ok(()) => {
+                if is_new {
+                    fresh.push(part.target.clone());
+                }
+                written.push(Written {
+                    path: part.target.clone(),
+                    width: part.size.0,
+                    height: part.size.1,
+                    bytes,
+                });
+                index += 1;
+            }
+            // Somebody else took the name just now.
+            Err(unplaced) if unique && matches!(unplaced.error, WriteError::Exists { .. }) => {
+                part.file = Some(unplaced.part);
+                choose(part, index);
+                announce(&parts)?;
+            }
+            Err(unplaced) => {
+                remove(&fresh);
+                return Err(ImageError::from(unplaced.error).into());
+            }
+        }
+    }
+    Ok((written, fresh))
+}
+
+/// All of a picture's files or none; what cannot be removed is not ours to mend.
+fn remove(fresh: &[PathBuf]) {
+    for path in fresh {
+        let _ = std::fs::remove_file(path);
+    }
 }
 
 /// Writes `result` as `task` says: its file, and what the format could not keep.
 ///
 /// # Errors
 /// [`Error::Image`] if it cannot be written.
-pub(crate) fn save(result: &Picture, task: &Task) -> Result<(PathBuf, Vec<String>)> {
+pub(crate) fn save(
+    result: &Picture,
+    task: &Task,
+    saving: &Saving,
+) -> Result<(PathBuf, Vec<String>)> {
     make_folder(task)?;
-    write(result, &task.output, task)
+    let (file, warnings) = encode(result, &task.output, task, saving)?;
+    let part = Part {
+        file: Some(file),
+        target: task.output.clone(),
+        existing: match task.on_conflict {
+            OnConflict::Overwrite => Existing::Overwrite,
+            _ => Existing::Refuse,
+        },
+        size: (result.width, result.height),
+    };
+    let (written, _) = place(vec![part], task.on_conflict, &|_| Ok(()))?;
+    let path = written
+        .into_iter()
+        .next()
+        .map_or(task.output.clone(), |written| written.path);
+    Ok((path, warnings))
 }
 
-/// Writes the result under its name, or, where asked, under the first free name with a number.
-fn write(result: &Picture, target: &Path, task: &Task) -> Result<(PathBuf, Vec<String>)> {
-    let existing = match task.on_conflict {
-        OnConflict::Overwrite => Existing::Overwrite,
-        _ => Existing::Refuse,
-    };
-    let mut path = target.to_path_buf();
-    let mut number = 1;
-    loop {
-        match image_io::encode(result, &path, task.format, &existing.into()) {
-            Ok(warnings) => return Ok((path, warnings)),
-            Err(ImageError::Write(WriteError::Exists { .. }))
-                if task.on_conflict == OnConflict::Unique =>
-            {
-                number += 1;
-                path = with_suffix(target, &format!("_{number}"));
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

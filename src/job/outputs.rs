@@ -1,10 +1,12 @@
 //! Which file each result becomes, decided before anything is computed.
 
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::path::{Component, Path, PathBuf};
 
 use clap::ValueEnum;
 
+use super::inputs::{Input, plain};
 use crate::error::{Error, Result};
 use crate::image_io::{Format, ImageError, WriteError};
 
@@ -26,6 +28,8 @@ pub enum OnConflict {
 pub struct Task {
     /// The picture.
     pub input: PathBuf,
+    /// How it is called wherever its folder lies: its path below the folder that was named, else as named.
+    pub label: PathBuf,
     /// The result, before numbers for particles or uniqueness are added.
     pub output: PathBuf,
     /// By the output's ending.
@@ -34,55 +38,218 @@ pub struct Task {
     pub on_conflict: OnConflict,
 }
 
-/// Plans all results; `output` is what `-o` named.
+/// All results, and where a journal about them belongs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// One for each input, in their order.
+    pub tasks: Vec<Task>,
+    /// The folder that all results lie in or below, for journals; none for a single named file.
+    pub folder: Option<PathBuf>,
+}
+
+/// Plans the results of files that are named one by one; `output` is what `-o` named.
 ///
 /// # Errors
-/// [`Error::Paths`] or [`Error::Image`] if a folder is missing, an ending unknown, two results would
-/// have one name, or a result would replace an input.
+/// Those of [`plan_all`].
 pub fn plan(
     inputs: &[PathBuf],
     output: Option<&Path>,
     on_conflict: Option<OnConflict>,
 ) -> Result<Vec<Task>> {
+    let inputs: Vec<_> = (inputs.iter())
+        .map(|path| Input {
+            path: path.clone(),
+            below: None,
+        })
+        .collect();
+    Ok(plan_all(&inputs, output, on_conflict, 0)?.tasks)
+}
+
+/// Plans all results. `output`, what `-o` named, is a file, a folder, or a pattern, in which `seed` may stand.
+/// Below a folder lies the same tree as below the folders and patterns that named the inputs.
+///
+/// # Errors
+/// [`Error::Paths`] or [`Error::Image`] if a folder is missing, an ending or a pattern's word unknown, two
+/// results would have one name, or a result would replace an input.
+pub fn plan_all(
+    inputs: &[Input],
+    output: Option<&Path>,
+    on_conflict: Option<OnConflict>,
+    seed: u64,
+) -> Result<Plan> {
+    let plan = lay_out(inputs, output, on_conflict, seed)?;
+    check_collisions(&plan.tasks)?;
+    Ok(plan)
+}
+
+/// [`plan_all`], collisions left aside.
+pub fn lay_out(
+    inputs: &[Input],
+    output: Option<&Path>,
+    on_conflict: Option<OnConflict>,
+    seed: u64,
+) -> Result<Plan> {
     if inputs.is_empty() {
         return Err(Error::Paths(
             "no picture is named: say which files to enlarge".into(),
         ));
     }
-    let as_folder = output.is_some_and(|path| names_a_folder(path, inputs.len()));
-    let explicit_file = output.is_some() && !as_folder;
-    let on_conflict = on_conflict.unwrap_or(if explicit_file {
-        OnConflict::Overwrite
-    } else {
-        OnConflict::Error
+    let place = Place::of(output, inputs)?;
+    let on_conflict = on_conflict.unwrap_or(match place {
+        Place::File(_) => OnConflict::Overwrite,
+        _ => OnConflict::Error,
     });
-    if let Some(path) = output {
-        check_place(path, as_folder)?;
-    }
-    let tasks = inputs
-        .iter()
-        .map(|input| {
-            let output = match output {
-                Some(file) if explicit_file => file.to_path_buf(),
-                Some(folder) => folder.join(enlarged_name(input)),
-                None => input.with_file_name(enlarged_name(input)),
-            };
+    let tasks = (inputs.iter().enumerate())
+        .map(|(index, input)| {
+            let output = place.result(input, index, inputs.len(), seed)?;
             Ok(Task {
-                input: input.clone(),
+                input: input.path.clone(),
+                label: input.below.clone().unwrap_or(input.path.clone()),
                 format: Format::from_path(&output)?,
                 output,
                 on_conflict,
             })
         })
         .collect::<Result<Vec<_>>>()?;
-    check_collisions(&tasks)?;
-    Ok(tasks)
+    let folder = match &place {
+        Place::File(_) => None,
+        Place::Folder(folder) => Some(folder.to_path_buf()),
+        Place::Pattern(pattern) => Some(folder_before(pattern).to_path_buf()),
+        Place::Beside => (tasks.len() > 1).then(|| common_folder(&tasks)),
+    };
+    Ok(Plan { tasks, folder })
 }
 
-/// Whether `-o` means a folder: for several pictures, if it is one, or if it ends in a separator.
-fn names_a_folder(path: &Path, inputs: usize) -> bool {
+/// Where results go.
+enum Place<'a> {
+    /// Beside each input.
+    Beside,
+    /// The only one is this file.
+    File(&'a Path),
+    /// Into this folder.
+    Folder(&'a Path),
+    /// To names made after this pattern.
+    Pattern(&'a str),
+}
+
+/// What a pattern may hold.
+const WORDS: [&str; 5] = ["{stem}", "{dir}", "{ext}", "{n}", "{seed}"];
+
+impl<'a> Place<'a> {
+    fn of(output: Option<&'a Path>, inputs: &[Input]) -> Result<Self> {
+        let Some(path) = output else {
+            return Ok(Place::Beside);
+        };
+        if let Some(pattern) = path.to_str().filter(|text| text.contains('{')) {
+            let folder = folder_before(pattern);
+            if !folder.is_dir() {
+                refuse_missing_folder(folder, &format!("the results {pattern}"))?;
+            }
+            return Ok(Place::Pattern(pattern));
+        }
+        if path.to_string_lossy().contains('{') {
+            return Err(Error::Paths(
+                "a pattern for results must be UTF-8; so are all names that it makes".into(),
+            ));
+        }
+        let as_folder = names_a_folder(path, inputs);
+        check_place(path, as_folder)?;
+        Ok(if as_folder {
+            Place::Folder(path)
+        } else {
+            Place::File(path)
+        })
+    }
+
+    /// The result of the `index`th of `count` inputs.
+    fn result(&self, input: &Input, index: usize, count: usize, seed: u64) -> Result<PathBuf> {
+        Ok(match self {
+            Place::Beside => input.path.with_file_name(enlarged_name(&input.path)),
+            Place::File(file) => file.to_path_buf(),
+            Place::Folder(folder) => {
+                let below = input.below.as_deref().and_then(Path::parent);
+                let folder = folder.join(plain(below.unwrap_or(Path::new(""))));
+                folder.join(enlarged_name(&input.path))
+            }
+            Place::Pattern(pattern) => filled(pattern, input, index, count, seed)?,
+        })
+    }
+}
+
+/// `pattern` with its words replaced.
+fn filled(pattern: &str, input: &Input, index: usize, count: usize, seed: u64) -> Result<PathBuf> {
+    let digits = count.to_string().len();
+    let named = enlarged_name(&input.path);
+    let mut name = OsString::new();
+    let mut rest = pattern;
+    while let Some((before, from)) = rest.find('{').map(|at| rest.split_at(at)) {
+        name.push(before);
+        let Some(word) = WORDS.iter().find(|word| from.starts_with(**word)) else {
+            let end = from.find('}').map_or(from.len(), |at| at + 1);
+            return Err(Error::Paths(format!(
+                "{} means nothing in the output {pattern}: use {}",
+                &from[..end],
+                WORDS.join(", ")
+            )));
+        };
+        match *word {
+            "{stem}" => name.push(input.path.file_stem().unwrap_or_default()),
+            "{dir}" => {
+                let from = input.below.as_deref().unwrap_or(&input.path);
+                name.push(plain(from.parent().unwrap_or(Path::new(""))));
+            }
+            "{ext}" => name.push(Path::new(&named).extension().unwrap_or(OsStr::new("png"))),
+            "{n}" => name.push(format!("{:0digits$}", index + 1)),
+            _ => name.push(seed.to_string()),
+        }
+        rest = &from[word.len()..];
+    }
+    name.push(rest);
+    // An empty {dir} leaves two separators side by side.
+    Ok(Path::new(&name).components().collect())
+}
+
+/// The folder that results lie in or below if `-o` names `output`, unless that is a file.
+pub fn folder_meant(output: &Path) -> &Path {
+    match output.to_str() {
+        Some(pattern) if pattern.contains('{') => folder_before(pattern),
+        _ => output,
+    }
+}
+
+/// The folder that is named before a pattern's first word.
+fn folder_before(pattern: &str) -> &Path {
+    let fixed = &pattern[..pattern.find('{').unwrap_or(pattern.len())];
+    let end = fixed.rfind(std::path::is_separator).map_or(0, |at| at + 1);
+    match &fixed[..end] {
+        "" => Path::new("."),
+        folder => Path::new(folder),
+    }
+}
+
+/// The deepest folder that all results lie in or below.
+fn common_folder(tasks: &[Task]) -> PathBuf {
+    let mut folders = tasks.iter().map(|task| folder_of(&task.output));
+    let first: Vec<Component> = folders
+        .next()
+        .map_or(Vec::new(), |f| f.components().collect());
+    let mut shared = first.len();
+    for folder in folders {
+        let same = folder.components().zip(&first).take_while(|(a, b)| a == *b);
+        shared = shared.min(same.count());
+    }
+    match first[..shared].iter().collect::<PathBuf>() {
+        folder if folder.as_os_str().is_empty() => PathBuf::from("."),
+        folder => folder,
+    }
+}
+
+/// Whether `-o` means a folder: for several pictures, for a folder's, if it is one, or if it ends in a
+/// separator.
+fn names_a_folder(path: &Path, inputs: &[Input]) -> bool {
     let text = path.as_os_str().as_encoded_bytes();
-    inputs > 1
+    inputs.len() > 1
+        || inputs.iter().any(|input| input.below.is_some())
         || path.is_dir()
         || text
             .last()
@@ -133,17 +300,9 @@ pub fn enlarged_name(input: &Path) -> OsString {
 }
 
 fn check_collisions(tasks: &[Task]) -> Result<()> {
-    let key = |path: &Path| -> OsString {
-        // Folders that hold names in any letter case are usual where these systems run.
-        if cfg!(any(windows, target_os = "macos")) {
-            path.as_os_str().to_ascii_lowercase()
-        } else {
-            path.as_os_str().to_os_string()
-        }
-    };
-    let mut seen = std::collections::HashMap::new();
+    let mut seen = HashMap::new();
     for task in tasks {
-        if let Some(other) = seen.insert(key(&task.output), &task.input) {
+        if let Some(other) = seen.insert(name_key(&task.output), &task.input) {
             return Err(Error::Paths(format!(
                 "{} and {} would both become {}: enlarge them in two runs or rename one",
                 other.display(),
@@ -152,13 +311,23 @@ fn check_collisions(tasks: &[Task]) -> Result<()> {
             )));
         }
     }
-    for task in tasks
-        .iter()
-        .filter(|t| t.on_conflict == OnConflict::Overwrite)
-    {
-        refuse_over_inputs(&task.output, tasks.iter().map(|t| t.input.as_path()))?;
+    let overwrites = |task: &&Task| task.on_conflict == OnConflict::Overwrite;
+    if tasks.iter().any(|task| overwrites(&task)) {
+        let inputs = Protected::new(tasks.iter().map(|task| task.input.as_path()));
+        for task in tasks.iter().filter(overwrites) {
+            inputs.refuse(&task.output)?;
+        }
     }
     Ok(())
+}
+
+fn name_key(path: &Path) -> OsString {
+    // Folders that hold names in any letter case are usual where these systems run.
+    if cfg!(any(windows, target_os = "macos")) {
+        path.as_os_str().to_ascii_lowercase()
+    } else {
+        path.as_os_str().to_os_string()
+    }
 }
 
 /// An error if something stands at `output` that no file can replace, such as a folder or a pipe.
@@ -172,25 +341,83 @@ pub fn refuse_no_file(output: &Path) -> Result<()> {
     }
 }
 
-/// An error if `output` is one of `inputs`, whatever links and letter case say.
-pub fn refuse_over_inputs<'a>(
-    output: &Path,
-    mut inputs: impl Iterator<Item = &'a Path>,
-) -> Result<()> {
-    match inputs.find(|input| is_same(input, output)) {
-        Some(input) => Err(Error::Paths(format!(
-            "{} is the input {} itself; inputs are never replaced: choose another output",
-            output.display(),
-            input.display()
-        ))),
-        None => Ok(()),
+/// Files that no result may replace.
+#[derive(Clone, Debug, Default)]
+pub struct Protected {
+    files: Vec<PathBuf>,
+    /// Their folders, where links lead, with their names in lower case.
+    names: HashMap<(PathBuf, String), usize>,
+    /// Their numbers in the file system, where it has some, whatever they are called.
+    numbers: HashMap<(u64, u64), usize>,
+}
+
+impl Protected {
+    /// Looks at `files` once, so that many results are compared with many inputs in little time.
+    pub fn new<'a>(files: impl IntoIterator<Item = &'a Path>) -> Self {
+        let mut protected = Protected::default();
+        let mut folders = HashMap::new();
+        for (index, file) in files.into_iter().enumerate() {
+            protected.files.push(file.to_path_buf());
+            if let Some(name) = lower_name(file) {
+                let folder = folder_of(file).to_path_buf();
+                let folder =
+                    (folders.entry(folder)).or_insert_with_key(|folder| folder.canonicalize().ok());
+                if let Some(folder) = folder {
+                    protected.names.insert((folder.clone(), name), index);
+                }
+            }
+            if let Some(number) = file_number(file) {
+                protected.numbers.insert(number, index);
+            }
+        }
+        protected
     }
+
+    /// An error if `output` is one of the files, whatever links and letter case say.
+    pub fn refuse(&self, output: &Path) -> Result<()> {
+        let by_name = || {
+            let folder = folder_of(output).canonicalize().ok()?;
+            self.names.get(&(folder, lower_name(output)?)).copied()
+        };
+        let by_number = || self.numbers.get(&file_number(output)?).copied();
+        // Where files have no numbers, all must be opened; most results do not exist yet.
+        let by_opening = || {
+            let opened = cfg!(not(unix)) && output.is_file();
+            let mut all = self.files.iter().filter(|_| opened);
+            all.position(|file| is_same(file, output))
+        };
+        let found = by_name().or_else(by_number).or_else(by_opening);
+        match found.and_then(|index| self.files.get(index)) {
+            Some(input) => Err(Error::Paths(format!(
+                "{} is the input {} itself; inputs are never replaced: choose another output",
+                output.display(),
+                input.display()
+            ))),
+            None => Ok(()),
+        }
+    }
+}
+
+fn lower_name(path: &Path) -> Option<String> {
+    Some(path.file_name()?.to_string_lossy().to_lowercase())
+}
+
+#[cfg(unix)]
+fn file_number(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    let found = path.metadata().ok().filter(|found| found.is_file())?;
+    Some((found.dev(), found.ino()))
+}
+
+#[cfg(not(unix))]
+fn file_number(_: &Path) -> Option<(u64, u64)> {
+    None
 }
 
 /// Whether both name one file, or would on a disk that does not tell upper from lower case.
 pub fn is_same(input: &Path, output: &Path) -> bool {
     let folder = |path: &Path| folder_of(path).canonicalize().ok();
-    let name = |path: &Path| Some(path.file_name()?.to_string_lossy().to_lowercase());
+    let name = |path: &Path| lower_name(path);
     let equal_names = name(input).is_some_and(|input| Some(input) == name(output));
     // Looking into a pipe would wait for its other end.
     let both_files = input.is_file() && output.is_file();
@@ -239,6 +466,80 @@ mod tests {
         assert_eq!(got, [place("new/a_x4.png"), place("new/b_x4.png")]);
         let got = outputs(&["a.png"], Some(&place(""))).unwrap();
         assert_eq!(got, [place("a_x4.png")]);
+    }
+
+    fn patterned(names: &[(&str, Option<&str>)], output: &Path) -> Result<Vec<String>> {
+        let inputs: Vec<_> = names
+            .iter()
+            .map(|(path, below)| Input {
+                path: path.into(),
+                below: below.map(PathBuf::from),
+            })
+            .collect();
+        let plan = plan_all(&inputs, Some(output), None, 7)?;
+        let below = |task: Task| {
+            let folder = plan.folder.clone().unwrap();
+            let name = task.output.strip_prefix(folder).unwrap().to_path_buf();
+            name.display().to_string().replace('\\', "/")
+        };
+        Ok(plan.tasks.into_iter().map(below).collect())
+    }
+
+    #[test]
+    fn a_folder_mirrors_the_tree_and_a_pattern_makes_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let tree = [
+            ("in/a.png", Some("a.png")),
+            ("in/x/b.bmp", Some("x/b.bmp")),
+            ("elsewhere/c.jpg", None),
+        ];
+        let got = patterned(&tree, &folder.path().join("out")).unwrap();
+        assert_eq!(got, ["a_x4.png", "x/b_x4.png", "c_x4.jpg"]);
+        for (pattern, expected) in [
+            ("{stem}.tif", ["a.tif", "b.tif", "c.tif"]),
+            (
+                "{dir}/{stem}-{seed}.{ext}",
+                ["a-7.png", "x/b-7.png", "elsewhere/c-7.jpg"],
+            ),
+            ("{n}.png", ["1.png", "2.png", "3.png"]),
+        ] {
+            let got = patterned(&tree, &folder.path().join(pattern)).unwrap();
+            assert_eq!(got, expected, "{pattern}");
+        }
+        for (pattern, says) in [
+            ("{name}.png", "{name} means nothing"),
+            ("{name}.png", "{stem}, {dir}"),
+            ("{stem.png", "{stem.png means nothing"),
+            (
+                "same{seed}.png",
+                "in/a.png and in/x/b.bmp would both become",
+            ),
+            ("{stem}.xyz", "must end in"),
+            ("gone/gone/{stem}.png", "does not exist"),
+        ] {
+            let error = patterned(&tree, &folder.path().join(pattern)).unwrap_err();
+            assert!(error.to_string().contains(says), "{error}");
+        }
+    }
+
+    #[test]
+    fn journals_lie_where_all_results_do() {
+        let folder = |names: &[&str], output: Option<&str>| {
+            let inputs: Vec<_> = paths(names)
+                .into_iter()
+                .map(|path| Input { path, below: None })
+                .collect();
+            plan_all(&inputs, output.map(Path::new), None, 0)
+                .unwrap()
+                .folder
+        };
+        assert_eq!(folder(&["a/b.png"], None), None);
+        assert_eq!(folder(&["a.png"], Some("b.png")), None);
+        assert_eq!(folder(&["a.png"], Some("./b{n}.png")), Some("./".into()));
+        assert_eq!(folder(&["a.png", "b.png"], None), Some(".".into()));
+        assert_eq!(folder(&["x/y/a.png", "x/z/b.png"], None), Some("x".into()));
+        assert_eq!(folder(&["/y/a.png", "/z/b.png"], None), Some("/".into()));
+        assert_eq!(folder(&["a.png"], Some("out/")), Some("out/".into()));
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Engine;
 use crate::error::{Error, Result};
+use crate::model::ModelSource;
 use crate::settings::{Settings, TileSize};
 
 /// Number of this form of the text. Older ones are read or refused by name.
@@ -16,9 +18,9 @@ pub struct Provenance {
     pub program: String,
     /// The model's name, for people.
     pub model: String,
-    /// As `--model` has it; `None` is the bundled one.
+    /// Its name on the hub, if that is where it came from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub model_source: Option<String>,
+    pub hub: Option<String>,
     /// The model's fingerprint.
     pub model_sha256: String,
     /// What computed, and in which precision.
@@ -28,34 +30,33 @@ pub struct Provenance {
     /// Which particle it is, where each became a file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub particle: Option<usize>,
-    /// SHA-256 of the start noise's file, where there was one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub latents_sha256: Option<String>,
 }
 
 impl Provenance {
-    /// For a run of `settings` in which the network saw tiles of `tile`, or the whole.
-    pub fn new(
-        model: &crate::model::Model,
-        model_source: Option<String>,
-        device: String,
-        settings: &Settings,
-        tile: Option<usize>,
-    ) -> Self {
-        Provenance {
+    /// For the run of `settings` that `engine` has just made, in which the network saw tiles of `tile`, or the whole.
+    pub fn new(engine: &Engine, settings: &Settings, tile: Option<usize>) -> Result<Self> {
+        // Where folders lie is nobody's business.
+        let (model, hub) = match engine.source() {
+            ModelSource::Folder(folder) if engine.model().recommended().name.is_none() => {
+                let name = folder.file_name().unwrap_or_default();
+                (name.to_string_lossy().into_owned(), None)
+            }
+            ModelSource::Hub(name) => (engine.model().name().into(), Some(name.clone())),
+            _ => (engine.model().name().into(), None),
+        };
+        Ok(Provenance {
             format: FORMAT,
             program: program(),
-            model: model.name().into(),
-            model_source,
-            model_sha256: model.fingerprint().into(),
-            device,
+            model,
+            hub,
+            model_sha256: engine.model().fingerprint()?.into(),
+            device: engine.used().into(),
             settings: Settings {
                 tile: tile.map_or(TileSize::Off, |side| TileSize::Side(side as u32)),
                 ..settings.clone()
             },
             particle: None,
-            latents_sha256: None,
-        }
+        })
     }
 
     /// As one line of JSON.
@@ -68,7 +69,8 @@ impl Provenance {
     /// # Errors
     /// [`Error::Setting`] if the text is of another form or its settings cannot be used.
     pub fn from_text(text: &str) -> Result<Self> {
-        let unusable = |what: String| Error::Setting(format!("how it was made cannot be read: {what}"));
+        let unusable =
+            |what: String| Error::Setting(format!("how it was made cannot be read: {what}"));
         #[derive(Deserialize)]
         struct Form {
             format: u32,

@@ -68,6 +68,8 @@ pub struct Model {
     vqvae: Autoencoder,
     preview: OnceLock<PreviewMap>,
     target: Target,
+    files: Files,
+    fingerprint: OnceLock<String>,
 }
 
 impl Model {
@@ -156,6 +158,8 @@ impl Model {
             vqvae,
             preview: OnceLock::new(),
             target: target.clone(),
+            files,
+            fingerprint: OnceLock::new(),
         })
     }
 
@@ -170,6 +174,18 @@ impl Model {
     /// The model's name, for people.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// SHA-256 over its configs and weights as they lie in its files, in hexadecimal digits; computed when it
+    /// is first asked for.
+    ///
+    /// # Errors
+    /// [`Error::Model`] if a file cannot be read any more.
+    pub fn fingerprint(&self) -> Result<&str> {
+        if self.fingerprint.get().is_none() {
+            let _ = self.fingerprint.set(self.files.fingerprint()?);
+        }
+        Ok(self.fingerprint.get().map_or("", String::as_str))
     }
 
     /// Whether this is the model inside the program.

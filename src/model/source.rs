@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
+use sha2::{Digest, Sha256};
 
 use super::config::MAX_CONFIG_BYTES;
 use super::weights::Weights;
@@ -64,7 +66,18 @@ impl ModelSource {
     }
 }
 
+/// What decides the numbers that a model computes, beside its weights.
+const CONFIGS: [&str; 4] = [
+    "model_index.json",
+    "scheduler/scheduler_config.json",
+    "unet/config.json",
+    "vqvae/config.json",
+];
+/// The parts that have weights.
+const PARTS: [&str; 2] = ["unet", "vqvae"];
+
 /// The files of one model.
+#[derive(Clone)]
 pub(super) enum Files {
     Embedded,
     Folder(PathBuf),
@@ -141,4 +154,40 @@ impl Files {
             _ => Weights::open(&self.path(part), device),
         }
     }
+    /// SHA-256 over configs and weights, in hexadecimal digits. Each file counts with its name and length, so
+    /// that no two models share one.
+    pub fn fingerprint(&self) -> Result<String> {
+        let mut digest = Sha256::new();
+        for name in CONFIGS {
+            add(&mut digest, name, &self.read(name)?);
+        }
+        for part in PARTS {
+            let name = format!("{part}/diffusion_pytorch_model.safetensors");
+            if let (Files::Embedded, Some(bytes)) = (self, embedded(&name)) {
+                add(&mut digest, &name, bytes);
+                continue;
+            }
+            let path = Weights::file_in(&self.path(part))?;
+            let fail = |e: std::io::Error| Error::model(&path, format!("cannot be read: {e}"));
+            let mut file = std::fs::File::open(&path).map_err(fail)?;
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let length = file.metadata().map_err(fail)?.len();
+            digest.update(header(&format!("{part}/{name}"), length));
+            std::io::copy(&mut file, &mut digest).map_err(fail)?;
+        }
+        let mut text = String::new();
+        for byte in digest.finalize() {
+            let _ = write!(text, "{byte:02x}");
+        }
+        Ok(text)
+    }
+}
+
+fn add(digest: &mut Sha256, name: &str, bytes: &[u8]) {
+    digest.update(header(name, bytes.len() as u64));
+    digest.update(bytes);
+}
+
+fn header(name: &str, length: u64) -> String {
+    format!("{name} {length}\n")
 }

@@ -56,22 +56,30 @@ impl<T: Read + Seek> ReadSeek for T {}
 type Source = Option<Box<dyn ReadSeek>>;
 
 impl Weights {
-    /// Opens `diffusion_pytorch_model.safetensors`, or `.bin` where there is none, in `folder`.
+    /// `diffusion_pytorch_model.safetensors`, or `.bin` where there is none, in `folder`.
+    pub fn file_in(folder: &Path) -> Result<PathBuf> {
+        let names = [
+            "diffusion_pytorch_model.safetensors",
+            "diffusion_pytorch_model.bin",
+        ];
+        let mut files = names.iter().map(|name| folder.join(name));
+        files.find(|file| file.exists()).ok_or_else(|| {
+            Error::model(
+                folder,
+                "holds no diffusion_pytorch_model.safetensors or .bin; is the download complete?",
+            )
+        })
+    }
+
+    /// Opens the file of [`Weights::file_in`].
     pub fn open(folder: &Path, device: &Device) -> Result<Self> {
-        let safetensors = folder.join("diffusion_pytorch_model.safetensors");
-        if safetensors.exists() {
-            let file = File::open(&safetensors)
-                .map_err(|e| Error::model(&safetensors, format!("cannot be opened: {e}")))?;
-            return Self::safetensors(&safetensors, Box::new(file), device);
+        let path = Self::file_in(folder)?;
+        if path.extension().is_some_and(|ending| ending == "bin") {
+            return Self::pickle(&path, device);
         }
-        let bin = folder.join("diffusion_pytorch_model.bin");
-        if bin.exists() {
-            return Self::pickle(&bin, device);
-        }
-        Err(Error::model(
-            folder,
-            "holds no diffusion_pytorch_model.safetensors or .bin; is the download complete?",
-        ))
+        let file =
+            File::open(&path).map_err(|e| Error::model(&path, format!("cannot be opened: {e}")))?;
+        Self::safetensors(&path, Box::new(file), device)
     }
 
     /// Reads safetensors that are in memory; `name` stands for the file in messages.

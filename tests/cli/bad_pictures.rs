@@ -68,7 +68,6 @@ fn files_that_are_no_whole_pictures_are_refused() {
         ("gone/a.png", "no such file"),
         ("good.png/a.png", "cannot read"),
         ("empty.png", "is empty"),
-        ("folder.png", "is a folder"),
         ("text.jpg", "not a picture"),
         ("zeros.png", "not a picture"),
         ("signature.png", "stops too early"),
@@ -83,6 +82,12 @@ fn files_that_are_no_whole_pictures_are_refused() {
     ] {
         room.refuses(&format!("TINY {name} -o b.png"), 1, &[name, says]);
     }
+    // A folder stands for its pictures.
+    room.refuses(
+        "TINY folder.png -o b.png",
+        2,
+        &["folder.png", "holds no picture"],
+    );
 }
 
 #[test]

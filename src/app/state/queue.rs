@@ -187,12 +187,9 @@ impl State {
             Err(error) => return self.complain(error.to_string()),
         };
         let job = Job {
-            tasks,
-            latents: None,
-            particles_given: true,
-            save_latents: None,
             memory_limit: self.setup.memory_limit,
             check: self.check,
+            ..Job::new(tasks)
         };
         self.queue.sent = sent;
         self.queue.settings = self.settings.clone();

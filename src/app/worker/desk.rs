@@ -294,14 +294,7 @@ mod tests {
     }
 
     fn queue() -> Queue {
-        let job = Job {
-            tasks: Vec::new(),
-            latents: None,
-            particles_given: true,
-            save_latents: None,
-            memory_limit: None,
-            check: true,
-        };
+        let job = Job::new(Vec::new());
         let settings = Settings::default();
         Queue { job, settings }
     }

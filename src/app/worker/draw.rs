@@ -10,8 +10,8 @@ use super::reports::{Drawn, Inbox, Preview, Report, Side, Slot, Spread, Step};
 use crate::app::raster::Raster;
 use crate::app::spread;
 use crate::error::Result;
-use crate::image_io::{self, Existing, Format};
-use crate::job::Engine;
+use crate::image_io::{self, Existing, Format, Saving};
+use crate::job::{Engine, Provenance};
 use crate::kds::Choice;
 use crate::model::{Model, SCALE};
 use crate::pipeline::{self, Cancel, Event, Latents, Previews, Region, Request, Rgb};
@@ -39,6 +39,8 @@ pub struct Studio {
 struct Held {
     key: Key,
     region: Region,
+    /// See [`Outcome::tile`](crate::pipeline::Outcome::tile).
+    tile: Option<usize>,
     latents: Latents,
     /// What was chosen at the end, by which selection.
     choice: (Select, Choice),
@@ -302,7 +304,7 @@ impl Errand<'_> {
         });
         let mut decoded = HashMap::new();
         if let Some(result) = outcome.pictures.into_iter().next() {
-            let raster = self.keep(side, result, outcome.region)?;
+            let raster = self.keep(side, result, outcome.region, outcome.tile)?;
             let fix = self.drawing.settings.color_fix;
             decoded.insert((particle_of(outcome.choice), fix), raster);
         }
@@ -315,6 +317,7 @@ impl Errand<'_> {
         Ok(Held {
             key,
             region: outcome.region,
+            tile: outcome.tile,
             latents,
             choice: (settings.select, outcome.choice),
             curve: Arc::new(curve),
@@ -326,10 +329,26 @@ impl Errand<'_> {
 
     /// The picture for the screen; a steered one is written to the drawing's file, too, unless that holds
     /// one already.
-    fn keep(&self, side: Side, result: Rgb, region: Region) -> Result<Arc<Raster>> {
+    fn keep(
+        &self,
+        side: Side,
+        result: Rgb,
+        region: Region,
+        tile: Option<usize>,
+    ) -> Result<Arc<Raster>> {
         let picture = self.drawing.input.finished(result, region);
         if side == Side::Steered && !self.drawing.file.exists() {
-            let saving = Existing::Overwrite.into();
+            // Saving mixes it, and says so then.
+            let settings = Settings {
+                strength: 1.0,
+                ..self.settings(side)
+            };
+            let made = Provenance::new(self.engine, &settings, tile)?;
+            let saving = Saving {
+                existing: Existing::Overwrite,
+                provenance: Some(made.to_text()),
+                ..Saving::default()
+            };
             image_io::encode(&picture, &self.drawing.file, Format::Png, &saving)?;
         }
         Ok(Arc::new(Raster::from_picture(picture)))
@@ -353,7 +372,7 @@ impl Held {
             return Ok(picture.clone());
         }
         let result = self.decode_rgb(errand, side, particle)?;
-        let picture = errand.keep(side, result, self.region)?;
+        let picture = errand.keep(side, result, self.region, self.tile)?;
         self.decoded.insert(place, picture.clone());
         Ok(picture)
     }

@@ -7,9 +7,8 @@ mod reports;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::JoinHandle;
-use std::time::Instant;
 
-use burn::tensor::{FloatDType, Tensor, TensorData};
+use burn::tensor::FloatDType;
 
 pub use self::desk::{Desk, Drawing, Needs, Queue, Setup};
 pub use self::reports::{
@@ -21,15 +20,9 @@ use self::draw::Studio;
 use crate::device::{DeviceChoice, Kind, adapters};
 use crate::doctor;
 use crate::error::{Error, Result, caught};
-use crate::job::{Engine, JobEvent};
-use crate::model::Model;
-use crate::pipeline::{Cancel, Canvas, Estimator, Event};
+use crate::job::{self, Engine, JobEvent};
+use crate::pipeline::{Cancel, Estimator, Event};
 use crate::settings::{Patch, Settings};
-
-/// Side of the latents that the speed is first measured on.
-const TRIAL: usize = 64;
-/// How often.
-const TRIALS: usize = 6;
 
 /// The thread. Dropping it stops what runs and waits for the end, one network evaluation at most; a model
 /// that is being loaded is left to the end of the process.
@@ -158,34 +151,12 @@ fn load(setup: &Setup, inbox: &Inbox) -> Result<(Engine, Ready)> {
             _ => "f32",
         },
         recommended,
-        rate: speed(model, &estimator)?,
+        rate: job::speed(model, &estimator)?,
         estimator,
         multiple: model.unet().size_multiple(),
         devices: devices(setup.device),
     };
     Ok((engine, ready))
-}
-
-/// Operations per second of a small network evaluation, the best of a few: the first one compiles shaders.
-fn speed(model: &Model, estimator: &Estimator) -> Result<f64> {
-    let side = TRIAL.next_multiple_of(model.unet().size_multiple());
-    let zeros = |channels: usize| {
-        let values = vec![0f32; channels * side * side];
-        Tensor::<4>::from_data(
-            TensorData::new(values, [1, channels, side, side]),
-            model.device(),
-        )
-    };
-    let (latents, low_res) = (zeros(model.vqvae().latent_channels()), zeros(3));
-    let mut seconds = f64::INFINITY;
-    for _ in 0..TRIALS {
-        let start = Instant::now();
-        let output = model.predict(latents.clone(), &low_res, 1);
-        model.target().finish(&output)?;
-        seconds = seconds.min(start.elapsed().as_secs_f64());
-    }
-    let canvas = Canvas::new(side, side, model.unet().size_multiple());
-    Ok(estimator.evaluation_work(&canvas) / seconds.max(1e-6))
 }
 
 /// What `--device` may name here. Drivers are only asked where one of them is in use: with `cpu`, nothing
@@ -225,27 +196,25 @@ fn enlarge(
     inbox: &Inbox,
     cancel: &Cancel,
 ) -> Result<()> {
-    let mut current = 0;
     let mut pass_on = |event: JobEvent| {
         let report = match event {
-            JobEvent::Started { index, .. } => {
-                current = index;
-                QueueReport::Started(index)
-            }
-            JobEvent::Run(Event::Progress(part)) => QueueReport::Progress(current, part),
-            JobEvent::Run(Event::Warning(text)) => {
-                inbox.say(Report::Note(text));
-                return;
-            }
-            JobEvent::Run(_) => return,
-            JobEvent::Done { written, .. } => match written.first() {
-                Some((path, ..)) => QueueReport::Done(current, path.clone()),
+            JobEvent::Started { index, .. } => QueueReport::Started(index),
+            JobEvent::Run { index, event } => match event {
+                Event::Progress(part) => QueueReport::Progress(index, part),
+                Event::Warning(text) => {
+                    inbox.say(Report::Note(text));
+                    return;
+                }
+                _ => return,
+            },
+            JobEvent::Done { index, done, .. } => match done.written.first() {
+                Some(written) => QueueReport::Done(index, written.path.clone()),
                 None => return,
             },
-            JobEvent::Skipped { existing, .. } => {
-                QueueReport::Skipped(current, existing.to_path_buf())
-            }
-            JobEvent::Failed { error, .. } => QueueReport::Failed(current, error.to_string()),
+            JobEvent::Skipped {
+                index, existing, ..
+            } => QueueReport::Skipped(index, existing.to_path_buf()),
+            JobEvent::Failed { index, error, .. } => QueueReport::Failed(index, error.to_string()),
         };
         inbox.say(Report::Queue(report));
         desk.wait_while_paused(cancel);

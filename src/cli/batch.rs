@@ -1,0 +1,246 @@
+//! Pictures on the command line: what is asked for becomes a job, its events lines, a bar and a report.
+
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::args::Args;
+use super::dry_run::dry_run;
+use super::events::Events;
+use super::progress::Screen;
+use super::{INTERRUPTED, resolve};
+use crate::device::{self, DeviceChoice};
+use crate::doctor;
+use crate::error::{Error, Result};
+use crate::image_io::{Existing, ImageError, write_atomically};
+use crate::job::{
+    Arranged, Ended, Engine, Job, LeftOut, Order, Reading, Report, Summary, arrange,
+    refuse_missing_folder, refuse_no_file,
+};
+use crate::model::ModelSource;
+use crate::pipeline::Cancel;
+use crate::settings::{Patch, Settings};
+
+/// Does all that `args` ask for.
+pub fn enlarge(args: &Args, screen: &Screen) -> Result<Summary> {
+    // Everything that can be wrong without the model is said before it is loaded.
+    Settings::resolve(&Patch::default(), args.preset, &args.settings, false)?;
+    let arranged = arranged(args)?;
+    if let Some(path) = &args.batch.report {
+        refuse_missing_folder(path, "--report")?;
+        refuse_no_file(path)?;
+        arranged.protected.refuse(path)?;
+    }
+    let source = match &args.model {
+        Some(text) => ModelSource::parse(text)?,
+        None => ModelSource::Bundled,
+    };
+    device::use_threads(args.threads)?;
+    tell_left_out(&arranged, args, screen);
+
+    let cancel = Cancel::default();
+    let computing = Arc::new(AtomicBool::new(false));
+    stop_on_signal(&cancel, &computing);
+    let mut engines = engines(args, &source, screen)?;
+    let Some(engine) = engines.first() else {
+        return Err(Error::Device("there is no device to compute on".into()));
+    };
+    let settings = resolve(args, engine.model())?;
+    let folder = arranged.folder.clone();
+    let job = Job {
+        protected: arranged.protected,
+        latents: args.latents.clone(),
+        particles_given: args.settings.particles.is_some(),
+        save_latents: args.save_latents.clone(),
+        memory_limit: args.memory_limit,
+        check: !args.no_check,
+        journal: arranged.folder,
+        resume: !args.batch.no_resume,
+        force: args.batch.force,
+        fail_fast: args.batch.fail_fast,
+        ..Job::new(arranged.tasks)
+    };
+    let mut report = Report::new(&job.tasks);
+    report.model = engine.model().name().into();
+    report.devices = engines
+        .iter()
+        .map(|engine| engine.model().target().place().name())
+        .collect();
+    report.settings = job.recipe(engine.model(), &settings)?;
+    report.shard = args.batch.shard.map(|shard| shard.to_string());
+    let events = Events::new(args.batch.json);
+    if args.batch.dry_run {
+        return dry_run(&job, engine, &settings, &events);
+    }
+    screen.detail(&format!(
+        "{} on {}; {}",
+        report.model,
+        report.devices.join(", "),
+        settings.command_line()
+    ));
+
+    computing.store(true, Ordering::SeqCst);
+    events.begun(&report);
+    let mut bar = screen.bar(&job.tasks);
+    let ended = job.run_on(
+        &mut engines,
+        &settings,
+        &mut |event| {
+            events.show(&event, report.hear(&event));
+            bar.show(event);
+        },
+        &cancel,
+    );
+    bar.clear();
+    let stopped = args.batch.fail_fast && ended.as_ref().is_ok_and(|summary| summary.failed > 0);
+    report.end(match &ended {
+        Ok(_) if stopped => Ended::Interrupted,
+        Ok(_) => Ended::Completed,
+        Err(Error::Cancelled) => Ended::Interrupted,
+        Err(_) => Ended::Refused,
+    });
+    if let Err(error) = &ended
+        && !matches!(error, Error::Cancelled)
+    {
+        return ended;
+    }
+    events.ended(&report);
+    if job.tasks.len() > 1 {
+        screen.summary(&report);
+    }
+    if let Some(path) = &args.batch.report {
+        save(&report, path)?;
+    }
+    match ended {
+        Err(Error::Cancelled) => {
+            screen.error(&interrupted(folder.is_some() && !args.batch.no_resume));
+            Err(Error::Cancelled)
+        }
+        ended => ended,
+    }
+}
+
+/// The tasks, from the words.
+fn arranged(args: &Args) -> Result<Arranged> {
+    let order = Order {
+        words: &args.inputs,
+        reading: Reading {
+            recursive: args.batch.recursive,
+            null: args.batch.null,
+        },
+        output: args.output.as_deref(),
+        on_conflict: args.on_conflict,
+        seed: args.settings.seed.unwrap_or(Settings::default().seed),
+        shard: args.batch.shard,
+    };
+    arrange(&order, &mut std::io::stdin().lock())
+}
+
+/// What of folders and lists is not enlarged.
+fn tell_left_out(arranged: &Arranged, args: &Args, screen: &Screen) {
+    let LeftOut {
+        others,
+        hidden,
+        unreadable,
+        folders,
+        outputs,
+        results,
+    } = arranged.left_out;
+    let count = |n: usize, one: &str, many: &str| match n {
+        0 => None,
+        1 => Some(format!("1 {one}")),
+        n => Some(format!("{n} {many}")),
+    };
+    let parts = [
+        count(
+            others,
+            "file that is no picture",
+            "files that are no pictures",
+        ),
+        count(hidden, "hidden name", "hidden names"),
+        count(
+            unreadable,
+            "name that leads nowhere",
+            "names that lead nowhere",
+        ),
+        count(
+            folders,
+            "folder (--recursive enters it)",
+            "folders (--recursive enters them)",
+        ),
+        count(
+            results,
+            "result of an earlier run",
+            "results of earlier runs",
+        ),
+        outputs.then(|| "the output folder".to_string()),
+    ];
+    let parts: Vec<_> = parts.into_iter().flatten().collect();
+    if !parts.is_empty() {
+        screen.note(&format!("left out: {}", parts.join(", ")));
+    }
+    if let Some(shard) = args.batch.shard {
+        screen.note(&format!(
+            "part {shard}: {} of {} pictures",
+            arranged.tasks.len(),
+            arranged.total
+        ));
+    }
+}
+
+/// The model, on every device that was asked for.
+fn engines(args: &Args, source: &ModelSource, screen: &Screen) -> Result<Vec<Engine>> {
+    let mut note = |text: &str| screen.note(text);
+    let targets = match args.device {
+        DeviceChoice::AllGpus => doctor::open_all(args.precision, &mut note)?,
+        choice => vec![doctor::open(choice, args.precision, &mut note)?],
+    };
+    targets
+        .iter()
+        .map(|target| {
+            Engine::load(source, target, &mut |file, done, total| {
+                screen.download(file, done, total);
+            })
+        })
+        .collect()
+}
+
+fn save(report: &Report, path: &Path) -> Result<()> {
+    let json = report
+        .to_json()
+        .map_err(|e| Error::Paths(format!("the report cannot be written: {e}")))?;
+    write_atomically(path, Existing::Overwrite, |sink| sink.write_all(&json))
+        .map_err(|e| ImageError::from(e).into())
+}
+
+/// What is said after Ctrl-C.
+fn interrupted(goes_on: bool) -> String {
+    let mut text = "interrupted; finished results are kept".to_string();
+    if goes_on {
+        let words: Option<Vec<_>> = std::env::args_os()
+            .map(|word| word.into_string().ok())
+            .collect();
+        let words = words.unwrap_or_default();
+        let line = shlex::try_join(words.iter().map(String::as_str)).unwrap_or_default();
+        text += match line.is_empty() {
+            true => "; the same command goes on from here",
+            false => "; this goes on from here: ",
+        };
+        text += &line;
+    }
+    text
+}
+
+/// While it computes, the first Ctrl-C stops at the next network evaluation, the second at once;
+/// while a model is downloaded or read, the first does (the download goes on from there next time).
+fn stop_on_signal(cancel: &Cancel, computing: &Arc<AtomicBool>) {
+    let (cancel, computing) = (cancel.clone(), computing.clone());
+    // Without a handler the system's default stops the program, which is fine too.
+    let _ = ctrlc::set_handler(move || {
+        if cancel.is_cancelled() || !computing.load(Ordering::SeqCst) {
+            std::process::exit(i32::from(INTERRUPTED));
+        }
+        cancel.cancel();
+    });
+}

@@ -1,0 +1,98 @@
+//! From what was asked for to a list of tasks: look up, plan, leave out earlier results, take one's part.
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::inputs::{self, Found, LeftOut, Reading};
+use super::journal::Known;
+use super::outputs::{self, OnConflict, Protected, Task, folder_of};
+use super::shard::Shard;
+use crate::error::Result;
+
+/// What a person asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Order<'a> {
+    /// Files, folders, patterns, and `-`.
+    pub words: &'a [PathBuf],
+    /// How they are read.
+    pub reading: Reading,
+    /// What `-o` named.
+    pub output: Option<&'a Path>,
+    /// What to do with results that exist.
+    pub on_conflict: Option<OnConflict>,
+    /// For `{seed}`.
+    pub seed: u64,
+    /// Which part of all is wanted.
+    pub shard: Option<Shard>,
+}
+
+/// What became of it.
+#[derive(Clone, Debug)]
+pub struct Arranged {
+    /// The shard's tasks.
+    pub tasks: Vec<Task>,
+    /// How many there are in all shards.
+    pub total: usize,
+    /// All inputs.
+    pub protected: Arc<Protected>,
+    /// Where the journal belongs, if there is to be one.
+    pub folder: Option<PathBuf>,
+    /// What is no input.
+    pub left_out: LeftOut,
+}
+
+/// Looks up inputs and plans results; `list` is read where a word is `-`.
+///
+/// # Errors
+/// Those of [`inputs::find`] and [`outputs::plan_all`], the same for every shard.
+pub fn arrange(order: &Order, list: &mut dyn Read) -> Result<Arranged> {
+    let lies_below = order.output.map(outputs::folder_meant);
+    let mut found = inputs::find(order.words, order.reading, lies_below, list)?;
+    let plan = |found: &Found, checked: bool| {
+        let plan = if checked {
+            outputs::plan_all
+        } else {
+            outputs::lay_out
+        };
+        plan(&found.inputs, order.output, order.on_conflict, order.seed)
+    };
+    // Results that lie among the inputs must not be enlarged again when a run goes on.
+    if let Some(folder) = plan(&found, false)?.folder {
+        leave_out_results(&mut found, &Known::read(&folder)?);
+    }
+    let outputs::Plan { tasks, folder } = plan(&found, true)?;
+    let inputs = tasks.iter().map(|task| task.input.as_path());
+    Ok(Arranged {
+        total: tasks.len(),
+        protected: Arc::new(Protected::new(inputs)),
+        tasks: match order.shard {
+            Some(shard) => shard.of(tasks),
+            None => tasks,
+        },
+        folder,
+        left_out: found.left_out,
+    })
+}
+
+/// Takes out what is the result of an earlier run.
+fn leave_out_results(found: &mut Found, known: &Known) {
+    let mut folders: HashMap<PathBuf, Option<PathBuf>> = HashMap::new();
+    let mut place = |path: &Path| -> Option<(PathBuf, OsString)> {
+        let folder = folders
+            .entry(folder_of(path).to_path_buf())
+            .or_insert_with_key(|folder| folder.canonicalize().ok());
+        Some((folder.clone()?, path.file_name()?.to_os_string()))
+    };
+    let results: HashSet<_> = (known.outputs().iter())
+        .filter_map(|path| place(path))
+        .collect();
+    if results.is_empty() {
+        return;
+    }
+    let before = found.inputs.len();
+    (found.inputs).retain(|input| place(&input.path).is_none_or(|place| !results.contains(&place)));
+    found.left_out.results = before - found.inputs.len();
+}

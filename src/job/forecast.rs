@@ -1,0 +1,92 @@
+//! What a job would do, from the pictures' headers.
+
+use rayon::prelude::*;
+
+use super::journal::{Standing, hash};
+use super::{Job, OnConflict, Task, sizes, speed, targets};
+use crate::error::Result;
+use crate::image_io;
+use crate::model::Model;
+use crate::pipeline::{Ask, Canvas, Estimator, Plan};
+use crate::settings::Settings;
+
+/// What would become of a picture.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Forecast {
+    /// It would be enlarged.
+    Enlarged {
+        /// The input's width and height, before it is turned upright.
+        size: (u32, u32),
+        /// How long it would take; rough.
+        seconds: f64,
+        /// Bytes that it would need beside the loaded model.
+        memory: u64,
+    },
+    /// Its result is there.
+    Skipped(String),
+    /// Why it would fail, as far as can be told.
+    Refused(String),
+}
+
+impl Job {
+    /// What would become of each task. Nothing but headers is read, and, of pictures that have a result in the
+    /// journal, the content.
+    ///
+    /// # Errors
+    /// Those of [`Job::check`] and [`Job::known`], and if the device fails.
+    pub fn forecast(&self, model: &Model, settings: &Settings) -> Result<Vec<Forecast>> {
+        self.check(model, settings)?;
+        let recipe = self.recipe(model, settings)?;
+        let known = self.known(&recipe)?;
+        let estimator = Estimator::of(model);
+        let rate = speed(model, &estimator)?;
+        let multiple = model.unet().size_multiple();
+        let budget = model.target().memory_budget(self.memory_limit);
+        let forecast = |task: &Task| {
+            let content = match known.is_known(&task.output) {
+                true => hash(&task.input).unwrap_or_default(),
+                false => String::new(),
+            };
+            let standing = known.standing(&content, &task.output, &recipe);
+            if let Standing::Finished(_) = standing {
+                return Forecast::Skipped(format!("{} is finished", task.output.display()));
+            }
+            let mut planned =
+                targets(task, settings, settings.particles as usize, self.only).into_iter();
+            let taken = planned.find(|path| path.symlink_metadata().is_ok());
+            if let (Standing::Unknown, Some(path)) = (standing, taken) {
+                match task.on_conflict {
+                    OnConflict::Error => {
+                        return Forecast::Refused(format!("{} exists already", path.display()));
+                    }
+                    OnConflict::Skip => {
+                        return Forecast::Skipped(format!("{} exists already", path.display()));
+                    }
+                    _ => (),
+                }
+            }
+            let Some(size) = image_io::peek(&task.input) else {
+                let why = match image_io::decode(&task.input) {
+                    Ok(_) => "its size cannot be told from its headers".into(),
+                    Err(error) => error.to_string(),
+                };
+                return Forecast::Refused(why);
+            };
+            let (width, height) = (size.0 as usize, size.1 as usize);
+            let [reduced, result] = sizes(settings, width, height);
+            if let Err(error) = task.format.check_size(result[0], result[1]) {
+                return Forecast::Refused(error.to_string());
+            }
+            let canvas = Canvas::new(reduced[0], reduced[1], multiple);
+            match Plan::new(&estimator, &canvas, &Ask::of(settings, budget)) {
+                Ok(plan) => Forecast::Enlarged {
+                    size,
+                    seconds: estimator.work(&canvas, settings) / rate,
+                    memory: plan.peak_bytes as u64,
+                },
+                Err(error) => Forecast::Refused(error.to_string()),
+            }
+        };
+        Ok(self.tasks.par_iter().map(forecast).collect())
+    }
+}

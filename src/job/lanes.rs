@@ -1,0 +1,243 @@
+//! How pictures run through a job: on each device one is computed while the next one is read and the one
+//! before is written. All devices take from one queue.
+//!
+//! A lane is a thread that reads, the thread that owns the device, and a thread that writes. Between them
+//! there is room for one picture each, so that the memory stays bounded.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
+use std::thread;
+use std::time::Instant;
+
+use super::journal::{Journal, Known, Recipe};
+use super::{Context, Done, Job, Prepared, Read};
+use crate::error::{Error, Result, words_of};
+use crate::image_io;
+use crate::pipeline::{Cancel, Event, Outcome};
+use crate::settings::Settings;
+
+/// A picture of more pixels is read only when the network is done with the one before.
+const MOST_AHEAD: u64 = 4 << 20;
+/// What reading such a picture ahead may take: its file's samples and its values as f32.
+pub const BYTES_AHEAD: u64 = MOST_AHEAD * 24;
+
+/// What the lanes of a job share.
+pub struct Shared<'a> {
+    pub job: &'a Job,
+    pub settings: &'a Settings,
+    pub context: Context,
+    pub recipe: Recipe,
+    pub known: Known,
+    pub journal: Mutex<Option<Journal>>,
+    pub cancel: &'a Cancel,
+    /// No further picture is begun.
+    pub stop: AtomicBool,
+    /// The next picture.
+    pub next: AtomicUsize,
+}
+
+/// Something that happened to the picture of this number.
+pub struct Message {
+    pub index: usize,
+    pub what: What,
+}
+
+pub enum What {
+    Started,
+    Run(Event),
+    Done(Box<Done>),
+    Skipped { existing: PathBuf, known: bool },
+    Failed(Error),
+}
+
+/// Computes a picture: its result, and what computed it.
+pub type Network<'a> =
+    &'a mut dyn FnMut(&mut Prepared, &mut dyn FnMut(Event)) -> Result<(Outcome, String)>;
+
+/// A picture on its way from the network to the disk.
+struct Computed {
+    index: usize,
+    prepared: Box<Prepared>,
+    outcome: Outcome,
+    device: String,
+    network: f64,
+}
+
+/// What comes to the thread that owns the device.
+enum News {
+    /// The next picture was read, or not.
+    Read(usize, Result<Read>),
+    /// There is none.
+    NoMore,
+    /// Something happened on another thread.
+    Said(Message),
+}
+
+impl Shared<'_> {
+    /// Takes a picture from the queue.
+    fn take(&self) -> Option<usize> {
+        if self.stop.load(Ordering::Relaxed) || self.cancel.is_cancelled() {
+            return None;
+        }
+        let index = self.next.fetch_add(1, Ordering::Relaxed);
+        (index < self.job.tasks.len()).then_some(index)
+    }
+
+    /// Whether the next picture is small enough to be read ahead.
+    fn may_read_ahead(&self) -> bool {
+        let next = self.job.tasks.get(self.next.load(Ordering::Relaxed));
+        let size = next.and_then(|task| image_io::peek(&task.input));
+        // One without a readable size will fail soon.
+        size.is_none_or(|(width, height)| u64::from(width) * u64::from(height) <= MOST_AHEAD)
+    }
+}
+
+/// Runs pictures through `network` until the queue is empty or everything stops; what happens goes to `say`.
+pub fn lane(shared: &Shared, network: Network, say: &mut dyn FnMut(Message)) {
+    let (permits, permitted) = channel();
+    let (news, inbox) = channel();
+    let (to_disk, computed) = sync_channel(0);
+    thread::scope(|scope| {
+        let own = news.clone();
+        scope.spawn(move || read_all(shared, &permitted, &own));
+        scope.spawn(move || write_all(shared, &computed, &news));
+        let permit = || {
+            // It fails only if the reader is gone, which has said that there is no more.
+            let _ = permits.send(());
+        };
+        permit();
+        for message in &inbox {
+            match message {
+                News::Said(message) => say(message),
+                News::NoMore => break,
+                News::Read(..) if shared.cancel.is_cancelled() => break,
+                News::Read(index, read) => {
+                    let ahead = shared.may_read_ahead();
+                    if ahead {
+                        permit();
+                    }
+                    let computed = compute(index, read, network, say);
+                    if matches!(computed, Err(Error::Cancelled)) {
+                        break;
+                    }
+                    if let Ok(Some(computed)) = computed {
+                        // It fails only if the writer is gone, which has said why.
+                        let _ = to_disk.send(computed);
+                    }
+                    if !ahead {
+                        permit();
+                    }
+                }
+            }
+        }
+        drop((permits, to_disk));
+        for message in &inbox {
+            if let News::Said(message) = message {
+                say(message);
+            }
+        }
+    });
+}
+
+/// The network's part of one picture; `None` if nothing is to be written.
+fn compute(
+    index: usize,
+    read: Result<Read>,
+    network: Network,
+    say: &mut dyn FnMut(Message),
+) -> Result<Option<Computed>> {
+    let mut say = |what| say(Message { index, what });
+    say(What::Started);
+    let mut prepared = match read {
+        Ok(Read::Ready(prepared)) => prepared,
+        Ok(Read::Exists { existing, known }) => {
+            say(What::Skipped { existing, known });
+            return Ok(None);
+        }
+        Err(error) => {
+            say(What::Failed(error));
+            return Ok(None);
+        }
+    };
+    for warning in std::mem::take(&mut prepared.warnings) {
+        say(What::Run(Event::Warning(warning)));
+    }
+    let start = Instant::now();
+    match network(&mut prepared, &mut |event| say(What::Run(event))) {
+        Ok((outcome, device)) => Ok(Some(Computed {
+            index,
+            prepared,
+            outcome,
+            device,
+            network: start.elapsed().as_secs_f64(),
+        })),
+        Err(Error::Cancelled) => Err(Error::Cancelled),
+        Err(error) => {
+            say(What::Failed(error));
+            Ok(None)
+        }
+    }
+}
+
+fn read_all(shared: &Shared, permitted: &Receiver<()>, news: &Sender<News>) {
+    while permitted.recv().is_ok() {
+        let Some((index, task)) = shared
+            .take()
+            .and_then(|index| Some((index, shared.job.tasks.get(index)?)))
+        else {
+            let _ = news.send(News::NoMore);
+            return;
+        };
+        let read = guarded("reading", &task.input, || shared.job.read(shared, task));
+        let _ = news.send(News::Read(index, read));
+    }
+}
+
+fn write_all(shared: &Shared, computed: &Receiver<Computed>, news: &Sender<News>) {
+    for Computed {
+        index,
+        prepared,
+        outcome,
+        device,
+        network,
+    } in computed
+    {
+        let Some(task) = shared.job.tasks.get(index) else {
+            continue;
+        };
+        let say = |what| drop(news.send(News::Said(Message { index, what })));
+        let start = Instant::now();
+        let (input, read) = ((prepared.width, prepared.height), prepared.seconds);
+        let warn = &mut |text| say(What::Run(Event::Warning(text)));
+        let written = guarded("writing the result of", &task.input, || {
+            shared.job.write(shared, task, *prepared, outcome, warn)
+        });
+        say(match written {
+            Ok(written) => What::Done(Box::new(Done {
+                written,
+                input,
+                device,
+                seconds: super::Seconds {
+                    read,
+                    network,
+                    write: start.elapsed().as_secs_f64(),
+                },
+            })),
+            Err(error) => What::Failed(error),
+        });
+    }
+}
+
+/// A panic in the middle of one picture is that picture's failure.
+pub fn guarded<T>(doing: &str, what: &Path, step: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(step)).unwrap_or_else(|panic| {
+        Err(Error::Paths(format!(
+            "{doing} {} made the program stumble ({}); please report this",
+            what.display(),
+            words_of(&*panic)
+        )))
+    })
+}
