@@ -24,13 +24,15 @@ mod names;
 mod pictures;
 #[path = "cli/program.rs"]
 mod program;
+#[path = "cli/remaking.rs"]
+mod remaking;
 #[path = "cli/steering.rs"]
 mod steering;
 
 use program::Room;
 
 /// The table, and what stands around it.
-const FLAGS: [&str; 42] = [
+const FLAGS: [&str; 51] = [
     "--no-gui",
     "--output",
     "--on-conflict",
@@ -58,6 +60,15 @@ const FLAGS: [&str; 42] = [
     "--no-check",
     "--memory-limit",
     "--threads",
+    "--strength",
+    "--tile",
+    "--overlap",
+    "--prescale",
+    "--scale",
+    "--quality",
+    "--strip-metadata",
+    "--no-provenance",
+    "--recreate",
     "--recursive",
     "--null",
     "--resume",
@@ -133,6 +144,16 @@ fn without_no_gui_and_without_a_display_nothing_is_done() {
         &["--save-latents", "--no-gui"],
     );
     room.refuses("a.png --model /nowhere", 2, &["/nowhere"]);
+    for words in [
+        "--scale 2",
+        "--prescale 0.5",
+        "--quality 80",
+        "--dry-run",
+        "--shard 1/2",
+    ] {
+        let flag = words.split(' ').next().unwrap();
+        room.refuses(&format!("a.png {words}"), 2, &[flag, "--no-gui"]);
+    }
     room.refuses("a.png --strength 2", 2, &["strength"]);
 }
 

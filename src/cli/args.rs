@@ -9,7 +9,7 @@ use clap_complete::Shell;
 
 use crate::device::{DeviceChoice, Precision};
 use crate::job::{OnConflict, Shard};
-use crate::settings::{Patch, Preset};
+use crate::settings::{Patch, Preset, range};
 
 /// Enlarges photos four times with latent diffusion, steered towards what several drafts agree on
 ///
@@ -101,6 +101,9 @@ pub struct Args {
     pub threads: Option<usize>,
 
     #[command(flatten)]
+    pub writing: Writing,
+
+    #[command(flatten)]
     pub batch: Batch,
 
     /// Say nothing but errors
@@ -117,6 +120,30 @@ pub struct Args {
     /// what the model recommends.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+}
+
+/// How results are written.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Writing")]
+pub struct Writing {
+    /// Quality of JPEG (95 if left out) and WebP (lossless if left out), 1 to 100
+    #[arg(long, value_name = "Q", value_parser = quality, allow_hyphen_values = true)]
+    pub quality: Option<u8>,
+
+    /// Write none of the input's EXIF, XMP and IPTC; colour profile and resolution stay
+    #[arg(long)]
+    pub strip_metadata: bool,
+
+    /// Do not write into the result how it was made
+    ///
+    /// Normally settings, seed, model and version stand in the result's metadata, with IPTC's mark for pictures
+    /// that were enhanced by an algorithm; --recreate reads them.
+    #[arg(long)]
+    pub no_provenance: bool,
+
+    /// Make this result again from its input, with everything as it says itself
+    #[arg(long, value_name = "OLD")]
+    pub recreate: Option<PathBuf>,
 }
 
 /// What concerns many pictures.
@@ -174,6 +201,10 @@ pub enum Command {
     /// Each device computes the bundled network and this program's operations in each precision it has;
     /// the results are compared with the processor's. What comes out is remembered for --device auto.
     Doctor(Doctor),
+    /// Mix a finished result anew with the plain enlargement of its input
+    ///
+    /// What --strength does in a run, without the run.
+    Blend(Blend),
     /// Print a script with which a shell completes this program's words
     Completions {
         /// Which shell
@@ -185,6 +216,29 @@ pub enum Command {
         #[arg(short, long, value_name = "FOLDER")]
         output: Option<PathBuf>,
     },
+}
+
+/// The mixer's words.
+#[derive(Debug, clap::Args)]
+pub struct Blend {
+    /// A result of strength 1
+    pub result: PathBuf,
+
+    /// The picture that it was made from
+    pub input: PathBuf,
+
+    /// How much of the result, the rest being the plain enlargement, 0 to 1
+    #[arg(long, value_name = "X", allow_hyphen_values = true,
+          value_parser = |s: &str| range::STRENGTH.parse(s))]
+    pub strength: f64,
+
+    /// Where the mixture goes; a file there is replaced
+    #[arg(short, long, value_name = "OUT")]
+    pub output: PathBuf,
+
+    /// Quality of JPEG (95 if left out) and WebP (lossless if left out), 1 to 100
+    #[arg(long, value_name = "Q", value_parser = quality, allow_hyphen_values = true)]
+    pub quality: Option<u8>,
 }
 
 /// The doctor's words.
@@ -211,6 +265,13 @@ fn memory_size(text: &str) -> Result<u64, String> {
     match text.parse::<ByteSize>() {
         Ok(size) if size.as_u64() > 0 => Ok(size.as_u64()),
         _ => Err("use a size such as 800MB or 4GiB".into()),
+    }
+}
+
+fn quality(text: &str) -> Result<u8, String> {
+    match text.parse() {
+        Ok(quality) if (1..=100).contains(&quality) => Ok(quality),
+        _ => Err("use a whole number from 1 to 100".into()),
     }
 }
 

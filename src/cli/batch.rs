@@ -13,10 +13,10 @@ use super::{INTERRUPTED, resolve};
 use crate::device::{self, DeviceChoice};
 use crate::doctor;
 use crate::error::{Error, Result};
-use crate::image_io::{Existing, ImageError, write_atomically};
+use crate::image_io::{self, Existing, ImageError, Saving, write_atomically};
 use crate::job::{
-    Arranged, Ended, Engine, Job, LeftOut, Order, Reading, Report, Summary, arrange,
-    refuse_missing_folder, refuse_no_file,
+    Arranged, Ended, Engine, Job, LeftOut, Order, Provenance, Reading, Report, Summary, Task,
+    arrange, refuse_missing_folder, refuse_no_file,
 };
 use crate::model::ModelSource;
 use crate::pipeline::Cancel;
@@ -27,6 +27,11 @@ pub fn enlarge(args: &Args, screen: &Screen) -> Result<Summary> {
     // Everything that can be wrong without the model is said before it is loaded.
     Settings::resolve(&Patch::default(), args.preset, &args.settings, false)?;
     let arranged = arranged(args)?;
+    let recreated = match &args.writing.recreate {
+        Some(old) => Some(recreated(old, args, &arranged)?),
+        None => None,
+    };
+    refuse_quality_for_nothing(args.writing.quality, &arranged.tasks)?;
     if let Some(path) = &args.batch.report {
         refuse_missing_folder(path, "--report")?;
         refuse_no_file(path)?;
@@ -46,7 +51,15 @@ pub fn enlarge(args: &Args, screen: &Screen) -> Result<Summary> {
     let Some(engine) = engines.first() else {
         return Err(Error::Device("there is no device to compute on".into()));
     };
-    let settings = resolve(args, engine.model())?;
+    let settings = match &recreated {
+        Some(made) => made.settings_for(engine.model())?,
+        None => resolve(args, engine.model())?,
+    };
+    if let Some(program) = recreated.as_ref().and_then(Provenance::other_program) {
+        screen.note(&format!(
+            "it was made by {program}; this version may make it differently"
+        ));
+    }
     let folder = arranged.folder.clone();
     let job = Job {
         protected: arranged.protected,
@@ -55,6 +68,16 @@ pub fn enlarge(args: &Args, screen: &Screen) -> Result<Summary> {
         save_latents: args.save_latents.clone(),
         memory_limit: args.memory_limit,
         check: !args.no_check,
+        saving: match &recreated {
+            Some(made) => made.saving(),
+            None => Saving {
+                quality: args.writing.quality,
+                strip_metadata: args.writing.strip_metadata,
+                ..Saving::default()
+            },
+        },
+        provenance: !args.writing.no_provenance,
+        only: recreated.as_ref().and_then(|made| made.particle),
         journal: arranged.folder,
         resume: !args.batch.no_resume,
         force: args.batch.force,
@@ -135,6 +158,44 @@ fn arranged(args: &Args) -> Result<Arranged> {
         shard: args.batch.shard,
     };
     arrange(&order, &mut std::io::stdin().lock())
+}
+
+/// How `old`, which is to be made again, was made.
+fn recreated(old: &Path, args: &Args, arranged: &Arranged) -> Result<Provenance> {
+    let wrong = |what: &str| {
+        Err(Error::Setting(format!(
+            "--recreate {}: {what}",
+            old.display()
+        )))
+    };
+    if args.settings != Patch::default()
+        || args.preset.is_some()
+        || args.latents.is_some()
+        || args.writing.quality.is_some()
+        || args.writing.strip_metadata
+    {
+        return wrong("everything is as the file says; name no settings besides");
+    }
+    if arranged.tasks.len() != 1 || args.output.is_none() {
+        return wrong("name the one input that it was made from, and a new file with -o");
+    }
+    match image_io::provenance(old)? {
+        Some(text) => Provenance::from_text(&text),
+        None => wrong("it does not say how it was made"),
+    }
+}
+
+/// A quality that no result can have is a mistake.
+fn refuse_quality_for_nothing(quality: Option<u8>, tasks: &[Task]) -> Result<()> {
+    match tasks.first() {
+        Some(task) if quality.is_some() && !tasks.iter().any(|task| task.format.has_quality()) => {
+            Err(Error::Setting(format!(
+                "--quality is for JPEG and WebP; {} is always lossless",
+                task.format
+            )))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What of folders and lists is not enlarged.

@@ -2,6 +2,7 @@
 
 mod args;
 mod batch;
+mod blend;
 mod devices;
 mod dry_run;
 mod events;
@@ -15,7 +16,7 @@ use std::process::ExitCode;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
-use self::args::{Args, Command};
+use self::args::{Args, Batch, Command, Writing};
 use self::progress::Screen;
 use crate::app::{self, Setup, Start};
 use crate::device;
@@ -121,6 +122,7 @@ fn run(command: &Command, screen: &Screen) -> Result<()> {
             Some(choice) => devices::examine(choice, words.precision)?,
             None => return devices::doctor(words, screen, &mut out),
         },
+        Command::Blend(words) => return blend::blend(words, screen),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(*shell, &mut self::command(), NAME, &mut text);
@@ -155,6 +157,36 @@ fn open_window(args: Args) -> Result<()> {
         return Err(Error::Setting(
             "--latents and --save-latents work without a window only: say --no-gui".into(),
         ));
+    }
+    let Batch {
+        dry_run,
+        report,
+        json,
+        shard,
+        ..
+    } = &args.batch;
+    let Writing {
+        quality,
+        strip_metadata,
+        no_provenance,
+        recreate,
+    } = &args.writing;
+    let windowless = [
+        ("--prescale", args.settings.prescale.is_some()),
+        ("--scale", args.settings.scale.is_some()),
+        ("--quality", quality.is_some()),
+        ("--strip-metadata", *strip_metadata),
+        ("--no-provenance", *no_provenance),
+        ("--recreate", recreate.is_some()),
+        ("--dry-run", *dry_run),
+        ("--report", report.is_some()),
+        ("--json", *json),
+        ("--shard", shard.is_some()),
+    ];
+    if let Some((flag, _)) = windowless.iter().find(|(_, is_named)| *is_named) {
+        return Err(Error::Setting(format!(
+            "{flag} works without a window only: say --no-gui"
+        )));
     }
     if let Some(missing) = args.inputs.iter().find(|path| !path.exists()) {
         let path = missing.clone();

@@ -16,13 +16,21 @@ pub fn blend(picture: &mut Picture, input: &[f32], strength: f64) {
     if strength >= 1.0 {
         return;
     }
-    as_stored(picture);
     let plain = bicubic_x4(input, picture.width / 4, picture.height / 4, 3);
+    blend_with(picture, &plain, strength);
+}
+
+/// [`blend`] with a plain enlargement of the picture's own size.
+///
+/// # Panics
+/// If it has another.
+pub fn blend_with(picture: &mut Picture, plain: &[f32], strength: f64) {
     assert_eq!(
         plain.len(),
         picture.rgb.len(),
         "the input is of another size"
     );
+    as_stored(picture);
     let strength = strength as f32;
     for (value, plain) in picture.rgb.iter_mut().zip(plain) {
         let plain = plain.clamp(0.0, 1.0);

@@ -25,7 +25,7 @@ pub use alpha::bleed_under_alpha;
 pub use atomic::{
     Existing, Sink, Unplaced, WriteError, new_part, part_prefix, place, write_atomically,
 };
-pub use blend::blend;
+pub use blend::{blend, blend_with};
 pub use container::Kind;
 pub use decode::{Decoded, MAX_PIXELS, MAX_SIDE, decode, decode_png, provenance};
 pub use encode::{Saving, encode};

@@ -623,10 +623,12 @@ impl Job {
         let results = finished(&prepared, pictures, shared.settings);
         for (i, (target, picture)) in prepared.targets.iter().zip(results).enumerate() {
             let mut made = prepared.provenance.clone();
-            if let Some(made) = &mut made
-                && shared.settings.select == Select::All
-            {
-                made.particle = Some(self.only.unwrap_or(i));
+            if let Some(made) = &mut made {
+                made.quality = self.saving.quality;
+                made.strip_metadata = self.saving.strip_metadata;
+                if shared.settings.select == Select::All {
+                    made.particle = Some(self.only.unwrap_or(i));
+                }
             }
             let saving = Saving {
                 provenance: made.map(|made| made.to_text()),

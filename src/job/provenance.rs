@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Engine;
 use crate::error::{Error, Result};
-use crate::model::ModelSource;
+use crate::image_io::Saving;
+use crate::model::{Model, ModelSource};
 use crate::settings::{Settings, TileSize};
 
 /// Number of this form of the text. Older ones are read or refused by name.
@@ -27,6 +28,12 @@ pub struct Provenance {
     pub device: String,
     /// All settings, with the tiles that were really taken.
     pub settings: Settings,
+    /// The quality that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality: Option<u8>,
+    /// Whether the input's metadata was left out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub strip_metadata: bool,
     /// Which particle it is, where each became a file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub particle: Option<usize>,
@@ -55,8 +62,37 @@ impl Provenance {
                 tile: tile.map_or(TileSize::Off, |side| TileSize::Side(side as u32)),
                 ..settings.clone()
             },
+            quality: None,
+            strip_metadata: false,
             particle: None,
         })
+    }
+
+    /// How the picture was written.
+    pub fn saving(&self) -> Saving {
+        Saving {
+            quality: self.quality,
+            strip_metadata: self.strip_metadata,
+            ..Saving::default()
+        }
+    }
+
+    /// The settings for making it again with `model`.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if that is another model.
+    pub fn settings_for(&self, model: &Model) -> Result<Settings> {
+        if self.model_sha256 == model.fingerprint()? {
+            return Ok(self.settings.clone());
+        }
+        // A picture does not decide what is downloaded.
+        let name = self.hub.as_deref().unwrap_or("its folder or hub name");
+        Err(Error::Setting(format!(
+            "it was made with the model {} (sha256 {}), and this is {}: say --model with {name}",
+            self.model,
+            self.model_sha256,
+            model.name()
+        )))
     }
 
     /// As one line of JSON.
