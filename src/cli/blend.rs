@@ -75,10 +75,15 @@ pub fn blend(words: &Blend, screen: &Screen) -> Result<()> {
         made.settings.strength = words.strength;
         made.quality = words.quality;
     }
+    let strip_metadata = made.as_ref().is_some_and(|made| made.strip_metadata);
+    if made.is_some() {
+        // All else is as a run of this strength would have it.
+        result.origin = input.origin.clone();
+    }
     let saving = Saving {
         existing: Existing::Overwrite,
         quality: words.quality,
-        strip_metadata: false,
+        strip_metadata,
         provenance: made.map(|made| made.to_text()),
     };
     for warning in image_io::encode(&result, &words.output, format, &saving)? {

@@ -30,8 +30,10 @@ pub fn check(task: &Task, picture: &Picture, size: [usize; 2]) -> Result<()> {
     let Some(existing) = folder.ancestors().find(|folder| folder.is_dir()) else {
         return Ok(());
     };
+    // What is no disk says that it holds nothing.
+    let is_disk = fs4::total_space(existing).is_ok_and(|total| total > 0);
     match fs4::available_space(existing) {
-        Ok(free) if (free as f64) < least => Err(ImageError::from(WriteError::Failed {
+        Ok(free) if is_disk && (free as f64) < least => Err(ImageError::from(WriteError::Failed {
             path: task.output.clone(),
             cause: std::io::ErrorKind::StorageFull.into(),
         })

@@ -149,16 +149,11 @@ impl TileSize {
         steering belong to the whole picture. \"auto\" shows the network pictures of up to 512 × 512 pixels \
         whole and larger ones in parts of 384, or less where memory is short; \"off\" shows every picture whole";
 
-    pub(super) fn check(self, overlap: u32) -> Result<(), String> {
-        if let TileSize::Side(side) = self {
-            range::TILE.check(side)?;
-            if 2 * overlap > side {
-                return Err(format!(
-                    "overlap is {overlap}: use at most half of tile, which is {side}"
-                ));
-            }
+    pub(super) fn check(self) -> Result<(), String> {
+        match self {
+            TileSize::Side(side) => range::TILE.check(side).map(|_| ()),
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 

@@ -269,7 +269,7 @@ impl Settings {
             range::STEPS.check(self.steps)?;
             range::ETA.check(self.eta)?;
             range::OVERLAP.check(self.overlap)?;
-            self.tile.check(self.overlap)?;
+            self.tile.check()?;
             range::PRESCALE.check(self.prescale)?;
             range::SCALE.check(self.scale)?;
             range::STRENGTH.check(self.strength)?;

@@ -129,8 +129,8 @@ pub const OVERLAP: Range<u32> = Range::new(
     "overlap",
     0,
     512,
-    "By how many pixels of the input the parts of a large picture overlap. More hides their borders \
-     better and takes longer",
+    "By how many pixels of the input the parts of a large picture overlap, at most half a part. More \
+     hides their borders better and takes longer",
 );
 
 /// `--prescale`.

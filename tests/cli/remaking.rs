@@ -4,9 +4,20 @@
 use minkds::image_io;
 use serde_json::Value;
 
-use crate::program::Room;
+use crate::program::{Room, Run, SILENT, finish};
 
 const SEEN: &str = "--no-gui --steps 1 --particles 2 --device cpu";
+
+/// The program as people run it: results say how they were made.
+fn run(room: &Room, words: &str) -> Run {
+    finish(room.command(words).env_remove(SILENT).spawn().unwrap())
+}
+
+#[track_caller]
+fn done(room: &Room, words: &str) {
+    let run = run(room, words);
+    assert_eq!(run.code, Some(0), "{words}: {}", run.stderr);
+}
 
 fn size(room: &Room, name: &str) -> (u32, u32) {
     image::image_dimensions(room.path(name)).unwrap()
@@ -30,8 +41,7 @@ fn scale_and_prescale_choose_the_results_size() {
         ("--prescale 0.25", (21, 14)),
         ("--prescale 0.25 --scale 1", (5, 4)),
     ] {
-        let done = room.run(&format!("{SEEN} a.png -o b.png {words}"));
-        assert_eq!(done.code, Some(0), "{words}: {}", done.stderr);
+        done(&room, &format!("{SEEN} a.png -o b.png {words}"));
         assert_eq!(size(&room, "b.png"), expected, "{words}");
     }
 }
@@ -42,7 +52,7 @@ fn a_smaller_scale_is_the_reduced_result() {
     let room = Room::new();
     room.picture("a.png", 16, 12);
     for words in ["-o full.png", "-o half.png --scale 2"] {
-        assert_eq!(room.run(&format!("{SEEN} a.png {words}")).code, Some(0));
+        done(&room, &format!("{SEEN} a.png {words}"));
     }
     let full = image::open(room.path("full.png")).unwrap();
     let filter = image::imageops::FilterType::Lanczos3;
@@ -62,13 +72,13 @@ fn blend_gives_another_strength_without_a_run() {
         "-o third.png --strength 0.33",
         "-o none.png --strength 0",
     ] {
-        assert_eq!(room.run(&format!("{SEEN} a.png {words}")).code, Some(0));
+        done(&room, &format!("{SEEN} a.png {words}"));
     }
     for (strength, expected) in [("0.33", "third.png"), ("1", "full.png"), ("0", "none.png")] {
-        let done = room.run(&format!(
-            "blend full.png a.png -o blended.png --strength {strength}"
-        ));
-        assert_eq!(done.code, Some(0), "{}", done.stderr);
+        done(
+            &room,
+            &format!("blend full.png a.png -o blended.png --strength {strength}"),
+        );
         assert!(
             room.read("blended.png") == room.read(expected),
             "strength {strength} differs from a run's"
@@ -123,22 +133,18 @@ fn a_result_is_made_again_from_what_it_says() {
         ("--prescale 0.8 --vanilla", "old.tif"),
         ("--quality 60", "old.webp"),
     ] {
-        let done = room.run(&format!("{SEEN} a.png -o {name} {words}"));
-        assert_eq!(done.code, Some(0), "{words}: {}", done.stderr);
+        done(&room, &format!("{SEEN} a.png -o {name} {words}"));
         let new = name.replace("old", "new");
         let again = format!("--no-gui --device cpu --recreate {name} a.png -o {new}");
-        let done = room.run(&again);
-        assert_eq!(done.code, Some(0), "{words}: {}", done.stderr);
+        done(&room, &again);
         assert!(room.read(&new) == room.read(name), "{words} {name}");
     }
     // One of all particles, in tiles.
     room.picture("b.png", 50, 40);
     let words = format!("{SEEN} --select all --tile 32 --overlap 8 b.png -o all.png");
-    let done = room.run(&words);
-    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    done(&room, &words);
     let again = "--no-gui --device cpu --recreate all_p1.png b.png -o again.png";
-    let done = room.run(again);
-    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    done(&room, again);
     assert!(room.read("again.png") == room.read("all_p1.png"));
 
     let base = "--no-gui --recreate old.png a.png";
@@ -167,10 +173,7 @@ fn a_result_is_made_again_from_what_it_says() {
 fn a_result_says_how_it_was_made_unless_told_not_to() {
     let room = Room::new();
     room.picture("a.png", 8, 8);
-    let run = |words: &str| {
-        let done = room.run(&format!("{SEEN} a.png {words}"));
-        assert_eq!(done.code, Some(0), "{words}: {}", done.stderr);
-    };
+    let run = |words: &str| done(&room, &format!("{SEEN} a.png {words}"));
     for name in ["a_x4.png", "b.jpg", "c.webp", "d.tif"] {
         run(&format!("-o {name} --seed 18446744073709551615"));
         let made = made(&room, name).expect("it says how it was made");
@@ -196,7 +199,7 @@ fn quality_is_for_formats_that_have_it() {
     for name in ["x.jpg", "x.webp"] {
         let length = |quality: u8| {
             let words = format!("{SEEN} a.png -o {name} --quality {quality} --no-provenance");
-            assert_eq!(room.run(&words).code, Some(0));
+            done(&room, &words);
             room.read(name).len()
         };
         assert!(length(20) < length(90), "{name}");
