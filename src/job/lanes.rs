@@ -37,6 +37,8 @@ pub struct Shared<'a> {
     pub stop: AtomicBool,
     /// The next picture.
     pub next: AtomicUsize,
+    /// How many lanes there are.
+    pub lanes: usize,
 }
 
 /// Something that happened to the picture of this number.
@@ -86,9 +88,14 @@ impl Shared<'_> {
         (index < self.job.tasks.len()).then_some(index)
     }
 
-    /// Whether the next picture is small enough to be read ahead.
+    /// Whether the next picture may be read ahead: it is small enough, and there is one for every other device
+    /// too, so that none stays idle while another holds two.
     fn may_read_ahead(&self) -> bool {
-        let next = self.job.tasks.get(self.next.load(Ordering::Relaxed));
+        let next = self.next.load(Ordering::Relaxed);
+        if self.job.tasks.len().saturating_sub(next) < self.lanes {
+            return false;
+        }
+        let next = self.job.tasks.get(next);
         let size = next.and_then(|task| image_io::peek(&task.input));
         // One without a readable size will fail soon.
         size.is_none_or(|(width, height)| u64::from(width) * u64::from(height) <= MOST_AHEAD)

@@ -365,7 +365,7 @@ impl Job {
             Some(_) => self.recipe(model, settings)?,
             None => Recipe::new(),
         };
-        let shared = self.shared(settings, context, recipe, cancel)?;
+        let shared = self.shared(settings, context, recipe, engines.len(), cancel)?;
         let networks = engines.iter_mut().map(|engine| {
             |prepared: &mut Prepared, events: &mut dyn FnMut(Event)| {
                 self.compute(engine, settings, prepared, events, cancel)
@@ -380,6 +380,7 @@ impl Job {
         settings: &'a Settings,
         context: Context,
         recipe: Recipe,
+        lanes: usize,
         cancel: &'a Cancel,
     ) -> Result<Shared<'a>> {
         let known = self.known(&recipe)?;
@@ -396,6 +397,7 @@ impl Job {
             cancel,
             stop: AtomicBool::new(false),
             next: AtomicUsize::new(0),
+            lanes,
         })
     }
 

@@ -85,7 +85,7 @@ fn run(
         Value::Object(recipe) => recipe,
         _ => unreachable!("settings are an object"),
     };
-    let shared = job.shared(&settings, CONTEXT, recipe, cancel)?;
+    let shared = job.shared(&settings, CONTEXT, recipe, lanes, cancel)?;
     let networks = (0..lanes).map(|_| {
         |prepared: &mut Prepared, events: &mut dyn FnMut(Event)| {
             events(Event::Progress(1.0));
