@@ -23,7 +23,9 @@ fn main() {
         particles: 2,
         ..Model::bundled_settings().expect("its settings")
     };
-    println!("   output    tiles  estimated      time   per megapixel   peak of the program so far");
+    println!(
+        "   output    tiles  estimated      time   per megapixel   peak of the program so far"
+    );
     for width in [400, 800, 1000, 1600, 2400, 4000] {
         let height = width / 4 * 3;
         let megapixels = (16 * width * height) as f64 / 1e6;
@@ -32,14 +34,19 @@ fn main() {
         }
         let input = picture(width, height);
         let canvas = pipeline::canvas(&model, width, height);
-        let plan = Plan::new(&Estimator::of(&model), &canvas, &Ask::of(&settings, u64::MAX));
+        let plan = Plan::new(
+            &Estimator::of(&model),
+            &canvas,
+            &Ask::of(&settings, u64::MAX),
+        );
         let plan = plan.expect("a plan");
         let request = Request {
             check: false,
             ..Request::new(input)
         };
         let start = Instant::now();
-        pipeline::run(&model, &settings, &request, &mut |_| (), &Cancel::default()).expect("a picture");
+        pipeline::run(&model, &settings, &request, &mut |_| (), &Cancel::default())
+            .expect("a picture");
         let seconds = start.elapsed().as_secs_f64();
         println!(
             "{megapixels:6.1} Mpx  {:5}  {:5.2} GiB  {seconds:7.1} s  {:11.2} s   {}",

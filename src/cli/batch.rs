@@ -4,11 +4,12 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use super::args::Args;
 use super::dry_run::dry_run;
 use super::events::Events;
-use super::progress::Screen;
+use super::progress::{Screen, lasting};
 use super::{INTERRUPTED, resolve};
 use crate::device::{self, DeviceChoice};
 use crate::doctor;
@@ -21,6 +22,9 @@ use crate::job::{
 use crate::model::ModelSource;
 use crate::pipeline::Cancel;
 use crate::settings::{Patch, Settings};
+
+/// What takes more seconds than this is announced.
+const LONG: f64 = 1800.0;
 
 /// Does all that `args` ask for.
 pub fn enlarge(args: &Args, screen: &Screen) -> Result<Summary> {
@@ -103,6 +107,15 @@ pub fn enlarge(args: &Args, screen: &Screen) -> Result<Summary> {
         settings.command_line()
     ));
 
+    if !args.quiet
+        && let Some(seconds) = job.duration(engine.model(), &settings)?
+        && seconds >= LONG
+    {
+        screen.note(&format!(
+            "this takes about {}",
+            lasting(Duration::from_secs_f64(seconds))
+        ));
+    }
     computing.store(true, Ordering::SeqCst);
     events.begun(&report);
     let mut bar = screen.bar(&job.tasks);

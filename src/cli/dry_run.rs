@@ -9,7 +9,7 @@ use serde_json::json;
 use super::events::{Events, with_event};
 use super::progress::lasting;
 use crate::error::Result;
-use crate::job::{Engine, Forecast, Job, Summary, path_in_json};
+use crate::job::{Engine, Forecast, Job, Summary, path_in_json, sizes};
 use crate::settings::Settings;
 
 /// Lists everything on standard output and writes nothing. What would be refused counts as failed.
@@ -33,7 +33,7 @@ pub fn dry_run(
                 summary.done += 1;
                 seconds += own;
                 memory = memory.max(*needed);
-                let (w, h) = (width * 4, height * 4);
+                let [_, [w, h]] = sizes(settings, *width as usize, *height as usize);
                 let line = format!(
                     "{input} -> {output} ({width} x {height} -> {w} x {h}, about {}, {})",
                     lasting(Duration::from_secs_f64(*own)),

@@ -28,7 +28,32 @@ pub enum Forecast {
     Refused(String),
 }
 
+/// Less work than this is done before one has read how long it takes, wherever it runs.
+const LITTLE_WORK: f64 = 2e13;
+
 impl Job {
+    /// About how many seconds all pictures take, if none is finished yet, from their headers; `None` where that
+    /// is little.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn duration(&self, model: &Model, settings: &Settings) -> Result<Option<f64>> {
+        let estimator = Estimator::of(model);
+        let multiple = model.unet().size_multiple();
+        let work = |task: &Task| {
+            let (width, height) = image_io::peek(&task.input)?;
+            let [[width, height], _] = sizes(settings, width as usize, height as usize);
+            // A size that is refused later is no time.
+            let sane = width.max(height) <= image_io::MAX_SIDE as usize;
+            sane.then(|| estimator.work(&Canvas::new(width, height, multiple), settings))
+        };
+        let work: f64 = self.tasks.par_iter().filter_map(work).sum();
+        if work < LITTLE_WORK {
+            return Ok(None);
+        }
+        Ok(Some(work / speed(model, &estimator)?))
+    }
+
     /// What would become of each task. Nothing but headers is read, and, of pictures that have a result in the
     /// journal, the content.
     ///
@@ -65,12 +90,13 @@ impl Job {
                     _ => (),
                 }
             }
-            let Some(size) = image_io::peek(&task.input) else {
-                let why = match image_io::decode(&task.input) {
-                    Ok(_) => "its size cannot be told from its headers".into(),
-                    Err(error) => error.to_string(),
-                };
-                return Forecast::Refused(why);
+            let size = match image_io::peek(&task.input) {
+                Some(size) => size,
+                // Some formats say it at the end only.
+                None => match image_io::decode(&task.input) {
+                    Ok(decoded) => (decoded.picture.width as u32, decoded.picture.height as u32),
+                    Err(error) => return Forecast::Refused(error.to_string()),
+                },
             };
             let (width, height) = (size.0 as usize, size.1 as usize);
             let [reduced, result] = sizes(settings, width, height);
