@@ -155,7 +155,7 @@ fn a_picture_that_nothing_happened_to_has_its_own_values_again() {
             let pairs = before.iter().zip(&after);
             let steps = pairs.map(|(a, b)| a.abs_diff(*b)).max();
             println!("{name} as {format}: {steps:?} steps");
-            // Rounding of f32 near black beside bright channels, see `Profile::from_srgb`: in 16 bits a gamma of
+            // Rounding of f32 near black beside bright channels, see `Profile::to_file`: in 16 bits a gamma of
             // 1.8 makes a few steps of it.
             let most = if expected.bit_depth == 8 { 0 } else { 8 };
             assert!(steps <= Some(most), "{name} as {format}: {steps:?} steps");
@@ -519,6 +519,15 @@ fn other_formats_are_read_or_refused_by_name() {
             worst <= if max > 255.0 { 8.0 } else { 0.0 },
             "{name}: {worst}"
         );
+    }
+    // Made of a grey column and the same upside down as its alpha.
+    let both = read(&folder().join("gray-alpha.tif"));
+    assert!(both.gray);
+    let (grays, _) = both.rgb.as_chunks::<3>();
+    let alpha = both.alpha.as_ref().expect("alpha");
+    for (i, alpha) in alpha.iter().enumerate() {
+        let (x, y) = (i % both.width, i / both.width);
+        assert_eq!(grays[(both.height - 1 - y) * both.width + x], [*alpha; 3]);
     }
     let avif = decode(&folder().join("picture.avif"))
         .unwrap_err()

@@ -366,6 +366,11 @@ def others():
         subprocess.run(["cjxl", "-d", "0", "--container=1", str(source), str(FOLDER / f"{name}.jxl")], check=True, capture_output=True)
         source.unlink()
         found.append({"file": f"{name}.jxl", "bit_depth": 8 * read.itemsize, "values": read.reshape(-1).tolist()})
+    image.quantize(32).save(FOLDER / "palette.tif")
+    palette = np.asarray(Image.open(FOLDER / "palette.tif").convert("RGB"))
+    found.append({"file": "palette.tif", "bit_depth": 8, "values": palette.reshape(-1).tolist()})
+    gray = patches("gray and alpha", 1, 255)[..., 0].astype(np.uint8)
+    Image.merge("LA", [Image.fromarray(gray), Image.fromarray(gray[::-1].copy())]).save(FOLDER / "gray-alpha.tif")
     gif = np.asarray(Image.open(FOLDER / "animated.gif").convert("RGB"))
     found.append({"file": "animated.gif", "bit_depth": 8, "values": gif.reshape(-1).tolist()})
     return found

@@ -257,7 +257,7 @@ fn in_file(
             .for_each(|colour| *colour = [luma(*colour); 3]);
     }
     if let Some(profile) = profile {
-        profile.from_srgb(&mut colours);
+        profile.to_file(&mut colours);
     }
     colours
 }
@@ -274,8 +274,7 @@ impl Layout {
     fn of(picture: &Picture, format: Format) -> Self {
         let alpha = picture.alpha.is_some() && format.holds_alpha();
         Self {
-            // WebP has colours only, and hardly a reader of TIFF knows grey beside alpha.
-            gray: picture.gray && format != Format::WebP && !(alpha && format == Format::Tiff),
+            gray: picture.gray && format != Format::WebP,
             alpha,
             depth: if format.holds_sixteen_bits() {
                 picture.depth
