@@ -188,20 +188,41 @@ fn whatever_a_file_holds_it_is_read_or_refused() {
 }
 
 fn pictures() {
+    use image_io::{Existing, Format};
     let folder = tempfile::tempdir().unwrap();
-    for_damaged(
-        &files_in(&fixture("images"), ""),
-        MOST_FOR_A_PICTURE,
-        |path, bytes| {
-            let target = folder.path().join(path.file_name().unwrap());
-            std::fs::write(&target, bytes).unwrap();
-            if let Ok(decoded) = image_io::decode(&target) {
-                let picture = decoded.picture;
-                assert_eq!(picture.rgb.len(), 3 * picture.width * picture.height);
-                assert!(picture.rgb.iter().all(|v| (0.0..=1.0).contains(v)));
-            }
-        },
-    );
+    let written = folder.path().join("written");
+    let mut files = files_in(&fixture("images"), "");
+    // Twice as often: profiles and metadata are most of them.
+    for _ in 0..2 {
+        files.extend(files_in(&fixture("pictures"), ""));
+    }
+    for_damaged(&files, MOST_FOR_A_PICTURE, |path, bytes| {
+        let target = folder.path().join(path.file_name().unwrap());
+        std::fs::write(&target, bytes).unwrap();
+        let _ = image_io::provenance(&target);
+        let Ok(decoded) = image_io::decode(&target) else {
+            return;
+        };
+        let picture = decoded.picture;
+        assert_eq!(picture.rgb.len(), 3 * picture.width * picture.height);
+        assert!(picture.rgb.iter().all(|v| (0.0..=1.0).contains(v)));
+        assert!(picture.beyond.iter().flatten().all(|v| v.is_finite()));
+        if picture.rgb.len() > 1 << 16 {
+            return;
+        }
+        // Whatever was kept can be written, and what was written can be read.
+        for format in [Format::Png, Format::Jpeg, Format::WebP, Format::Tiff] {
+            let saving = image_io::Saving {
+                provenance: Some("made".into()),
+                ..Existing::Overwrite.into()
+            };
+            image_io::encode(&picture, &written, format, &saving).unwrap();
+            let again = image_io::decode(&written).unwrap();
+            assert_eq!(again.picture.width, picture.width, "{format}");
+            let made = image_io::provenance(&written).unwrap();
+            assert_eq!(made.as_deref(), Some("made"), "{format}");
+        }
+    });
 }
 
 const PARTS: [&str; 4] = [

@@ -19,6 +19,15 @@ use tempfile::TempDir;
 struct Fixtures {
     colours: Vec<Colours>,
     metadata: Vec<Tags>,
+    others: Vec<Values>,
+}
+
+#[derive(Deserialize)]
+struct Values {
+    file: String,
+    bit_depth: u8,
+    /// `[H, W, 3]`, in steps.
+    values: Vec<f32>,
 }
 
 #[derive(Deserialize)]
@@ -146,7 +155,7 @@ fn a_picture_that_nothing_happened_to_has_its_own_values_again() {
             let pairs = before.iter().zip(&after);
             let steps = pairs.map(|(a, b)| a.abs_diff(*b)).max();
             println!("{name} as {format}: {steps:?} steps");
-            // Rounding of f32 near black beside bright channels, see `Profile::from_srgb`: in 16 bits a gamma of
+            // Rounding of f32 near black beside bright channels, see `Profile::to_file`: in 16 bits a gamma of
             // 1.8 makes a few steps of it.
             let most = if expected.bit_depth == 8 { 0 } else { 8 };
             assert!(steps <= Some(most), "{name} as {format}: {steps:?} steps");
@@ -475,4 +484,56 @@ fn a_large_profile_goes_through_every_format() {
         encode(&picture, &copy, format, &overwrite()).unwrap();
         assert_eq!(read(&copy).origin.icc.as_ref(), Some(&expected), "{format}");
     }
+}
+
+#[test]
+fn other_formats_are_read_or_refused_by_name() {
+    for expected in fixtures().others {
+        let name = &expected.file;
+        let decoded = decode(&folder().join(name)).unwrap_or_else(|error| panic!("{error}"));
+        let is_animated = name.starts_with("animated");
+        let warning = "it is animated; only its first frame is used".to_string();
+        assert_eq!(
+            decoded.warnings,
+            vec![warning; usize::from(is_animated)],
+            "{name}"
+        );
+        let max = f32::from(u16::MAX >> (16 - expected.bit_depth));
+        assert_eq!(
+            decoded.picture.depth == Depth::Sixteen,
+            max > 255.0,
+            "{name}"
+        );
+        // A GIF is sRGB; the others have a profile, so their own values are asked for by writing them.
+        let target = tempfile::Builder::new().suffix(".tif").tempfile().unwrap();
+        encode(&decoded.picture, target.path(), Format::Tiff, &overwrite()).unwrap();
+        let values = samples(target.path());
+        assert_eq!(values.len(), expected.values.len(), "{name}");
+        let pairs = values.iter().zip(&expected.values);
+        let worst = pairs
+            .map(|(a, b)| (f32::from(*a) - b).abs())
+            .fold(0.0, f32::max);
+        println!("{name}: {worst}");
+        // As in `a_picture_that_nothing_happened_to_has_its_own_values_again`.
+        assert!(
+            worst <= if max > 255.0 { 8.0 } else { 0.0 },
+            "{name}: {worst}"
+        );
+    }
+    // Made of a grey column and the same upside down as its alpha.
+    let both = read(&folder().join("gray-alpha.tif"));
+    assert!(both.gray);
+    let (grays, _) = both.rgb.as_chunks::<3>();
+    let alpha = both.alpha.as_ref().expect("alpha");
+    for (i, alpha) in alpha.iter().enumerate() {
+        let (x, y) = (i % both.width, i / both.width);
+        assert_eq!(grays[(both.height - 1 - y) * both.width + x], [*alpha; 3]);
+    }
+    let avif = decode(&folder().join("picture.avif"))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        avif.contains("AVIF") && avif.contains("convert it"),
+        "{avif}"
+    );
 }

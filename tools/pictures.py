@@ -1,10 +1,10 @@
 """Writes tests/fixtures/pictures: small pictures with colour profiles and metadata, and what other tools make of them.
 
-    apt-get install liblcms2-2 libimage-exiftool-perl
+    apt-get install liblcms2-2 libimage-exiftool-perl libjxl-tools
     venv/bin/python tools/pictures.py
 
 littleCMS (the library itself, in doubles) makes the profiles and says which colours the pictures have; exiftool writes the
-metadata and says what is in them. Pillow and tifffile write the pixels. Everything random is seeded.
+metadata and says what is in them; cjxl writes JPEG XL. Pillow and tifffile write the pixels. Everything random is seeded.
 """
 
 import ctypes
@@ -264,8 +264,8 @@ def colours():
     cases = [
         ("p3.png", "p3", 3, 8), ("p3.webp", "p3", 3, 8), ("adobe.tif", "adobe", 3, 8), ("prophoto.png", "prophoto", 3, 16),
         ("prophoto.tif", "prophoto", 3, 16), ("gray.png", "gray", 1, 8), ("gray16.tif", "gray", 1, 16),
-        ("dot-gain.png", "dot-gain", 1, 8), ("srgb.png", "srgb", 3, 8), ("tables-2.png", "tables-2", 3, 8),
-        ("tables-4.png", "tables-4", 3, 16),
+        ("dot-gain.png", "dot-gain", 1, 8), ("srgb.png", "srgb", 3, 8), ("tables-2.tif", "tables-2", 3, 8),
+        ("tables-4.tif", "tables-4", 3, 16),
     ]
     found = []
     for name, profile, channels, bits in cases:
@@ -350,9 +350,35 @@ def metadata():
     return [{"file": name, "tags": read_tags(FOLDER / name)} for name in names]
 
 
+def others():
+    """Formats that are read only, or not at all."""
+    values = patches("others", 3, 255).astype(np.uint8)
+    image = Image.fromarray(values)
+    second = Image.fromarray(values[::-1].copy())
+    image.quantize(32).save(FOLDER / "animated.gif", save_all=True, append_images=[second.quantize(32)])
+    image.save(FOLDER / "picture.avif", lossless=True)
+    found = []
+    deep = patches("deep", 3, 65535).astype(np.uint16)
+    write("lossless.png", values, profiles()["p3"])
+    write("deep.png", deep, profiles()["prophoto"])
+    for name, read in [("lossless", values), ("deep", deep)]:
+        source = FOLDER / f"{name}.png"
+        subprocess.run(["cjxl", "-d", "0", "--container=1", str(source), str(FOLDER / f"{name}.jxl")], check=True, capture_output=True)
+        source.unlink()
+        found.append({"file": f"{name}.jxl", "bit_depth": 8 * read.itemsize, "values": read.reshape(-1).tolist()})
+    image.quantize(32).save(FOLDER / "palette.tif")
+    palette = np.asarray(Image.open(FOLDER / "palette.tif").convert("RGB"))
+    found.append({"file": "palette.tif", "bit_depth": 8, "values": palette.reshape(-1).tolist()})
+    gray = patches("gray and alpha", 1, 255)[..., 0].astype(np.uint8)
+    Image.merge("LA", [Image.fromarray(gray), Image.fromarray(gray[::-1].copy())]).save(FOLDER / "gray-alpha.tif")
+    gif = np.asarray(Image.open(FOLDER / "animated.gif").convert("RGB"))
+    found.append({"file": "animated.gif", "bit_depth": 8, "values": gif.reshape(-1).tolist()})
+    return found
+
+
 def main():
     FOLDER.mkdir(parents=True, exist_ok=True)
-    expected = {"colours": colours(), "metadata": metadata()}
+    expected = {"colours": colours(), "metadata": metadata(), "others": others()}
     text = json.dumps(expected, ensure_ascii=False, separators=(",", ":"))
     (FOLDER.parent / "pictures.json").write_text(text + "\n", encoding="utf-8")
 

@@ -152,7 +152,10 @@ fn decode_bytes(kind: Kind, bytes: &[u8]) -> Result<Decoded, DecodeProblem> {
                     outline.pages
                 ));
             }
-            pixels(kind, TiffDecoder::new(input).map_err(problem)?)
+            match foreign::tiff(bytes)? {
+                Some(image) => Ok(image),
+                None => pixels(kind, TiffDecoder::new(input).map_err(problem)?),
+            }
         }
         Kind::Bmp => pixels(kind, BmpDecoder::new(input).map_err(problem)?),
         Kind::Gif => {

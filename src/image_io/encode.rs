@@ -257,7 +257,7 @@ fn in_file(
             .for_each(|colour| *colour = [luma(*colour); 3]);
     }
     if let Some(profile) = profile {
-        profile.from_srgb(&mut colours);
+        profile.to_file(&mut colours);
     }
     colours
 }
@@ -274,8 +274,7 @@ impl Layout {
     fn of(picture: &Picture, format: Format) -> Self {
         let alpha = picture.alpha.is_some() && format.holds_alpha();
         Self {
-            // WebP has colours only, and hardly a reader of TIFF knows grey beside alpha.
-            gray: picture.gray && format != Format::WebP && !(alpha && format == Format::Tiff),
+            gray: picture.gray && format != Format::WebP,
             alpha,
             depth: if format.holds_sixteen_bits() {
                 picture.depth
@@ -297,16 +296,24 @@ impl Layout {
     }
 }
 
+/// Pixels that [`as_stored`] handles at a time.
+const PART: usize = 1 << 16;
+
 /// Rounds `picture` to what a lossless file of it holds: its profile, its depth, and one channel if it is grey.
 pub(super) fn as_stored(picture: &mut Picture) {
     let max = max_of(picture.depth);
     let profile = profile_of(picture).filter(|profile| profile.is_gray() == picture.gray);
-    let pixels = 0..picture.width * picture.height;
-    let mut colours = in_file(picture, pixels, picture.gray, false, profile.as_ref());
-    colours
-        .par_iter_mut()
-        .for_each(|value| *value = quantise(*value, max) / max);
-    picture.rgb = colours;
+    let pixels = picture.width * picture.height;
+    // A part at a time, so that the whole picture is not there twice.
+    for first in (0..pixels).step_by(PART) {
+        let part = first..(first + PART).min(pixels);
+        let gray = picture.gray;
+        let mut colours = in_file(picture, part.clone(), gray, false, profile.as_ref());
+        for value in &mut colours {
+            *value = quantise(*value, max) / max;
+        }
+        picture.rgb[3 * part.start..3 * part.end].copy_from_slice(&colours);
+    }
     picture.beyond = None;
     if let Some(profile) = profile {
         from_profile(picture, &profile);

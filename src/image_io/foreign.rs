@@ -1,13 +1,17 @@
-//! Pixels of formats that the `image` crate is not asked for: GIF and JPEG XL.
+//! Pixels that the `image` crate is not asked for: GIF, JPEG XL, and TIFF with a palette or with grey beside
+//! alpha.
 
 use std::io::Cursor;
 
-use image::DynamicImage;
+use image::{DynamicImage, ImageBuffer};
 use jxl_oxide::{AllocTracker, HdrType, JxlImage, PixelFormat};
+use tiff::TiffError;
+use tiff::decoder::{Decoder, DecodingResult, Limits};
 
 use super::container::Kind;
 use super::decode::check_size;
 use super::metadata::Found;
+use super::tiff_outline::{self, FirstPage};
 use super::{DecodeProblem, MAX_PIXELS};
 
 /// Bytes that the decoder of JPEG XL may ask for: four channels of f32, and as much again to work with.
@@ -37,6 +41,86 @@ pub(super) fn gif(bytes: &[u8]) -> Result<DynamicImage, DecodeProblem> {
     let (left, top) = (i64::from(frame.left), i64::from(frame.top));
     image::imageops::replace(&mut screen, &picture, left, top);
     Ok(screen.into())
+}
+
+/// The first page of a TIFF file, if it has a palette of 256 colours or grey beside alpha; `None` for all others.
+pub(super) fn tiff(bytes: &[u8]) -> Result<Option<DynamicImage>, DecodeProblem> {
+    let Some(page) = tiff_outline::first_page(bytes) else {
+        return Ok(None);
+    };
+    match page {
+        FirstPage {
+            photometric: Some(BLACK_IS_ZERO),
+            samples: Some(2),
+            ..
+        } => {
+            let image = match samples(bytes)? {
+                (width, height, DecodingResult::U8(values)) => shallow(width, height, 2, values),
+                (width, height, DecodingResult::U16(values)) => deep(width, height, 2, values),
+                _ => return Err(DecodeProblem::Float),
+            };
+            image.map(Some).ok_or_else(|| other_tiff("grey and alpha"))
+        }
+        FirstPage {
+            photometric: Some(PALETTE),
+            photometric_at: Some(at),
+            palette: Some(palette),
+            ..
+        } if palette.len() == 3 << 8 => {
+            // What is decoded are grey values, which are the numbers of colours.
+            let mut as_gray = bytes.to_vec();
+            let gray = match bytes.first() {
+                Some(b'M') => (BLACK_IS_ZERO as u16).to_be_bytes(),
+                _ => (BLACK_IS_ZERO as u16).to_le_bytes(),
+            };
+            let field = as_gray.get_mut(at..at + 2);
+            field
+                .ok_or_else(|| other_tiff("palette"))?
+                .copy_from_slice(&gray);
+            let (width, height, DecodingResult::U8(numbers)) = samples(&as_gray)? else {
+                return Err(other_tiff("palette"));
+            };
+            // All reds, then all greens, then all blues, of 16 bits each.
+            let colour =
+                |number: u8| [0, 1, 2].map(|c| (palette[c << 8 | usize::from(number)] >> 8) as u8);
+            let colours = numbers.into_iter().flat_map(colour).collect();
+            let image = shallow(width, height, 3, colours);
+            image.map(Some).ok_or_else(|| other_tiff("palette"))
+        }
+        _ => Ok(None),
+    }
+}
+
+// Values of the photometric interpretation.
+const BLACK_IS_ZERO: u64 = 1;
+const PALETTE: u64 = 3;
+
+fn other_tiff(what: &str) -> DecodeProblem {
+    DecodeProblem::Unsupported {
+        kind: Kind::Tiff,
+        detail: format!("{what} of an unusual sort"),
+    }
+}
+
+fn samples(bytes: &[u8]) -> Result<(u32, u32, DecodingResult), DecodeProblem> {
+    let problem = |error: TiffError| match error {
+        TiffError::UnsupportedError(error) => DecodeProblem::Unsupported {
+            kind: Kind::Tiff,
+            detail: error.to_string(),
+        },
+        error => DecodeProblem::Corrupt {
+            kind: Kind::Tiff,
+            detail: error.to_string(),
+        },
+    };
+    let mut decoder = Decoder::new(Cursor::new(bytes)).map_err(problem)?;
+    let (width, height) = decoder.dimensions().map_err(problem)?;
+    check_size(width, height)?;
+    let mut limits = Limits::default();
+    limits.decoding_buffer_size = 8 * MAX_PIXELS as usize;
+    limits.intermediate_buffer_size = limits.decoding_buffer_size;
+    let image = decoder.with_limits(limits).read_image().map_err(problem)?;
+    Ok((width, height, image))
 }
 
 /// The first picture of a JPEG XL file, upright; its colour profile goes to `found`.
@@ -97,7 +181,6 @@ pub(super) fn jxl(
 }
 
 fn shallow(width: u32, height: u32, channels: usize, samples: Vec<u8>) -> Option<DynamicImage> {
-    use image::ImageBuffer;
     match channels {
         1 => ImageBuffer::from_raw(width, height, samples).map(DynamicImage::ImageLuma8),
         2 => ImageBuffer::from_raw(width, height, samples).map(DynamicImage::ImageLumaA8),
@@ -108,7 +191,6 @@ fn shallow(width: u32, height: u32, channels: usize, samples: Vec<u8>) -> Option
 }
 
 fn deep(width: u32, height: u32, channels: usize, samples: Vec<u16>) -> Option<DynamicImage> {
-    use image::ImageBuffer;
     match channels {
         1 => ImageBuffer::from_raw(width, height, samples).map(DynamicImage::ImageLuma16),
         2 => ImageBuffer::from_raw(width, height, samples).map(DynamicImage::ImageLumaA16),

@@ -178,9 +178,8 @@ fn lossless_formats_return_every_value_exactly() {
             let (bytes, warnings) = files.encode(&original, format);
             let decoded = files.decode(&bytes).unwrap();
             let mut expected = original.clone();
-            // WebP always stores colours, and so does TIFF beside alpha.
-            expected.gray &=
-                format == Format::Png || (format == Format::Tiff && original.alpha.is_none());
+            // WebP always stores colours.
+            expected.gray &= format != Format::WebP;
             assert_eq!(decoded.picture, expected, "{format}");
             assert!(
                 warnings.is_empty() && decoded.warnings.is_empty(),

@@ -50,6 +50,45 @@ pub(super) fn walk(bytes: &[u8]) -> Option<Outline> {
     Some(outline)
 }
 
+/// How the first page stores colours, as far as it says so in whole numbers.
+pub(super) struct FirstPage {
+    pub photometric: Option<u64>,
+    /// Where in the file the photometric interpretation lies, a number of 16 bits.
+    pub photometric_at: Option<usize>,
+    pub samples: Option<u64>,
+    /// All reds, greens and blues, 16 bits each.
+    pub palette: Option<Vec<u16>>,
+}
+
+/// `None` for a file without a whole first directory.
+pub(super) fn first_page(bytes: &[u8]) -> Option<FirstPage> {
+    const PHOTOMETRIC: u16 = 262;
+    const SAMPLES_PER_PIXEL: u16 = 277;
+    const COLOR_MAP: u16 = 320;
+    const SHORT: u16 = 3;
+    /// As many colours as 16 bits have.
+    const MOST: u64 = 3 << 16;
+    let layout = Layout::of(bytes)?;
+    let start = layout
+        .reader
+        .uint(layout.first_directory, layout.offset_size)?;
+    let directory = layout.directory(usize::try_from(start).ok()?)?;
+    let find = |tag| directory.entries.iter().find(|entry| entry.tag == tag);
+    let number = |tag| layout.value(find(tag)?, 0);
+    let is_short = |entry: &&Entry| entry.kind == SHORT;
+    let map = find(COLOR_MAP).filter(|entry| is_short(entry) && entry.count <= MOST);
+    let colours = |entry: &Entry| {
+        let values = (0..entry.count).map(|i| layout.value(entry, i).map(|value| value as u16));
+        values.collect()
+    };
+    Some(FirstPage {
+        photometric: number(PHOTOMETRIC),
+        photometric_at: find(PHOTOMETRIC).filter(is_short).map(|entry| entry.at),
+        samples: number(SAMPLES_PER_PIXEL),
+        palette: map.and_then(colours),
+    })
+}
+
 /// Bytes of one value of a field's type.
 pub(super) fn value_size(kind: u16) -> usize {
     match kind {

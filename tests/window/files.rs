@@ -1,8 +1,11 @@
 //! Opening, saving, queues, and what goes wrong with them.
 
+use std::path::PathBuf;
+
 use eframe::egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable;
 use minkds::app::{ItemState, Model, Phase, Remembered};
+use minkds::image_io;
 use minkds::model::ModelSource;
 
 use crate::room::{Room, picture, program, start};
@@ -10,6 +13,44 @@ use crate::room::{Room, picture, program, start};
 #[test]
 fn a_result_is_saved_and_its_command_line_makes_the_same_file() {
     let mut room = Room::new(&[("a photo.png", 30, 22)]);
+    saved_as_made_without_a_window(&mut room, "a photo_x4.png");
+}
+
+/// The runs of a window lie in files of their own, which keep it, too.
+#[test]
+fn a_result_has_its_inputs_profile_and_metadata_whatever_way_it_is_made() {
+    for name in ["p3.png", "photo.jpg", "gray16.tif"] {
+        let fixture = crate::common::fixture(&format!("pictures/{name}"));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        std::fs::copy(&fixture, &path).unwrap();
+        let mut start = start(vec![path]);
+        start.flags.steps = Some(3);
+        start.flags.particles = Some(3);
+        let theme = eframe::egui::Theme::Dark;
+        let mut room = Room::open(folder, start, Remembered::default(), 1.0, theme);
+        let saved = saved_as_made_without_a_window(&mut room, &name.replace('.', "_x4."));
+        let before = image_io::decode(&fixture).unwrap().picture;
+        let after = image_io::decode(&saved).unwrap().picture;
+        let kept = |origin: &image_io::Origin| {
+            let mut origin = origin.clone();
+            // Sizes in them changed.
+            origin.exif = origin.exif.map(|_| Vec::new());
+            origin.xmp = origin.xmp.map(|_| String::new());
+            origin
+        };
+        assert_eq!(kept(&after.origin), kept(&before.origin), "{name}");
+        assert_eq!(after.beyond.is_some(), before.beyond.is_some(), "{name}");
+        assert_eq!(
+            (after.depth, after.gray),
+            (before.depth, before.gray),
+            "{name}"
+        );
+    }
+}
+
+/// Draws, saves, and lets the command line that the window tells make the same: the saved file.
+fn saved_as_made_without_a_window(room: &mut Room, name: &str) -> PathBuf {
     room.until_quiet();
     room.slide("gamma_0", 0.6);
     room.slide("Strength", 0.7);
@@ -20,7 +61,7 @@ fn a_result_is_saved_and_its_command_line_makes_the_same_file() {
     assert!(room.window().state.has_unsaved());
     room.click("Save");
     room.until("saved", |window| !window.state.has_unsaved());
-    let saved = room.path("a photo_x4.png");
+    let saved = room.path(name);
     assert!(saved.is_file(), "{}", room.last_word());
 
     let state = &room.window().state;
@@ -28,7 +69,9 @@ fn a_result_is_saved_and_its_command_line_makes_the_same_file() {
     let line = state.command_line(run).unwrap();
     let mut words = shlex::split(&line).unwrap();
     assert_eq!(words.remove(0), "minkds");
-    let again = room.path("again.png");
+    let again = room
+        .path("again")
+        .with_extension(saved.extension().unwrap());
     let named = words.iter().position(|word| word == "-o").unwrap();
     words[named + 1] = again.display().to_string();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -38,7 +81,9 @@ fn a_result_is_saved_and_its_command_line_makes_the_same_file() {
         "{line}: {}",
         String::from_utf8_lossy(&ran.stderr)
     );
-    assert_eq!(std::fs::read(saved).unwrap(), std::fs::read(again).unwrap());
+    let same = std::fs::read(&saved).unwrap() == std::fs::read(again).unwrap();
+    assert!(same, "{name}: {line} makes another file");
+    saved
 }
 
 #[test]

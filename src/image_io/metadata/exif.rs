@@ -268,7 +268,8 @@ impl Exif {
             self.pointer(FIRST, tag::GPS),
             exif.and_then(|exif| self.pointer(exif, tag::INTEROPERABILITY)),
         ];
-        let mut used = Vec::from([0..8]);
+        let mut used = Vec::new();
+        used.push(0..8);
         for directory in directories.into_iter().flatten() {
             if let Some(directory) = self.directory(directory) {
                 used.push(directory.start..directory.end + 4);
@@ -592,5 +593,138 @@ impl Directory<'_> {
             })
         };
         self.places.iter().filter_map(field).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAKER_NOTE: u16 = 0x927C;
+
+    /// A camera's: orientation, a note that points into itself from the start of all, sizes, a thumbnail at the end.
+    fn of_a_camera(big_endian: bool, comment: &[u8]) -> Exif {
+        let empty = Exif {
+            big_endian,
+            ..Exif::empty()
+        };
+        let field = |tag, kind, value: &[u8]| Field {
+            tag,
+            kind,
+            count: value.len() as u32,
+            value: value.to_vec(),
+        };
+        let inner = vec![
+            field(MAKER_NOTE, UNDEFINED, b"a note of the maker's, 31 bytes"),
+            field(tag::USER_COMMENT, UNDEFINED, comment),
+            empty.short(tag::PIXEL_X_DIMENSION, 30),
+            empty.long(tag::PIXEL_Y_DIMENSION, 20),
+        ];
+        let first = vec![
+            field(0x10F, 2, b"A maker\0"),
+            empty.short(tag::ORIENTATION, 6),
+        ];
+        let mut exif = Exif::build(big_endian, first, vec![(tag::EXIF, inner)]).unwrap();
+        let pixels = exif.bytes.len() as u32 + 2 + 2 * 12 + 4;
+        let thumbnail = vec![
+            exif.long(tag::THUMBNAIL_OFFSET, pixels),
+            exif.long(tag::THUMBNAIL_LENGTH, 100),
+        ];
+        let at = exif.append(Vec::new(), thumbnail, 0).unwrap();
+        exif.bytes.extend([0xAB; 100]);
+        let next = exif.directory(FIRST).unwrap().end;
+        exif.put(next, 4, at);
+        exif
+    }
+
+    fn inner(exif: &Exif, tag: u16) -> Vec<u8> {
+        let pointer = exif.pointer(FIRST, tag::EXIF).unwrap();
+        let place = exif.directory(pointer).unwrap().find(tag).unwrap();
+        exif.bytes[place.at..place.at + place.length].to_vec()
+    }
+
+    #[test]
+    fn what_changes_changes_in_place_and_nothing_moves() {
+        for big_endian in [false, true] {
+            let before = of_a_camera(big_endian, b"ASCII\0\0\0   ");
+            let mut exif = before.clone();
+            assert_eq!(exif.orientation(), Some(6));
+            exif.drop_thumbnail();
+            assert!(!exif.bytes.contains(&0xAB), "pixels of the thumbnail stay");
+            exif.set_size(120, 70_000);
+            assert_eq!(exif.orientation(), Some(1));
+            assert_eq!(inner(&exif, tag::PIXEL_X_DIMENSION).len(), 2);
+            let pointer = exif.pointer(FIRST, tag::EXIF).unwrap();
+            let number = |exif: &Exif, tag| exif.number(pointer, tag);
+            assert_eq!(number(&exif, tag::PIXEL_X_DIMENSION), Some(120));
+            assert_eq!(number(&exif, tag::PIXEL_Y_DIMENSION), Some(70_000));
+            // A short number becomes a long one where it has to.
+            exif.set_size(80_000, 5);
+            assert_eq!(number(&exif, tag::PIXEL_X_DIMENSION), Some(80_000));
+
+            exif.set_comment("made");
+            assert_eq!(exif.our_comment().as_deref(), Some("made"));
+            exif.set_comment("made – again");
+            assert_eq!(exif.our_comment().as_deref(), Some("made – again"));
+            // The note is where it was, and what the new directory says of it is what the old one said.
+            let note = |exif: &Exif| {
+                let pointer = exif.pointer(FIRST, tag::EXIF).unwrap();
+                exif.directory(pointer)
+                    .unwrap()
+                    .find(MAKER_NOTE)
+                    .unwrap()
+                    .at
+            };
+            assert_eq!(note(&exif), note(&before));
+            assert_eq!(inner(&exif, MAKER_NOTE), inner(&before, MAKER_NOTE));
+            assert!(Exif::parse(exif.bytes()).is_some());
+        }
+    }
+
+    #[test]
+    fn a_persons_comment_stays() {
+        let mut exif = of_a_camera(false, b"ASCII\0\0\0at the lake");
+        exif.set_comment("made");
+        assert_eq!(exif.our_comment(), None);
+        assert_eq!(inner(&exif, tag::USER_COMMENT), b"ASCII\0\0\0at the lake");
+    }
+
+    #[test]
+    fn a_thumbnail_that_claims_other_bytes_takes_none_of_them() {
+        let mut exif = of_a_camera(false, b"");
+        let next = exif.directory(FIRST).unwrap().end;
+        let place = exif.directory(next).unwrap().find(tag::THUMBNAIL_OFFSET);
+        exif.put(place.unwrap().at, 4, 0);
+        let note = inner(&exif, MAKER_NOTE);
+        exif.drop_thumbnail();
+        assert_eq!(inner(&exif, MAKER_NOTE), note);
+        assert!(exif.directory(next).is_none());
+    }
+
+    #[test]
+    fn adobe_rgb_is_known_as_cameras_say_it() {
+        let empty = Exif::empty();
+        let with = |index: &[u8], space: u16| {
+            let index = Field {
+                tag: tag::INTEROPERABILITY_INDEX,
+                kind: 2,
+                count: 4,
+                value: index.to_vec(),
+            };
+            let mut exif = Exif::build(
+                false,
+                Vec::new(),
+                vec![(tag::EXIF, vec![empty.short(tag::COLOR_SPACE, space)])],
+            )
+            .unwrap();
+            let at = exif.append(Vec::new(), vec![index], 0).unwrap();
+            let pointer = exif.pointer(FIRST, tag::EXIF).unwrap();
+            let field = exif.long(tag::INTEROPERABILITY, at);
+            exif.set(pointer, vec![field]);
+            exif
+        };
+        assert!(with(b"R03\0", 0xFFFF).is_adobe_rgb());
+        assert!(!with(b"R98\0", 0xFFFF).is_adobe_rgb());
+        assert!(!with(b"R03\0", 1).is_adobe_rgb());
     }
 }

@@ -7,7 +7,7 @@ use quick_xml::NsReader;
 use quick_xml::Writer;
 use quick_xml::escape::unescape;
 use quick_xml::events::{BytesEnd, BytesStart, BytesText, Event};
-use quick_xml::name::{PrefixDeclaration, ResolveResult};
+use quick_xml::name::ResolveResult;
 
 /// What is written for an enlargement's `Iptc4xmpExt:DigitalSourceType` (IPTC Photo Metadata 2023).
 const ENHANCED: &str = "http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicallyEnhanced";
@@ -160,10 +160,7 @@ impl Changes<'_> {
             let (namespace, local) = reader.resolver().resolve_attribute(attribute.key);
             let namespace = namespace_of(namespace).unwrap_or_default();
             let local = std::str::from_utf8(local.as_ref()).ok()?;
-            let declares = !matches!(
-                attribute.key.as_namespace_binding(),
-                None::<PrefixDeclaration>
-            );
+            let declares = attribute.key.as_namespace_binding().is_some();
             if namespace == RDF && local == "about" {
                 *about = String::from_utf8(attribute.value.to_vec()).ok()?;
             }
@@ -261,5 +258,91 @@ fn namespace_of(result: ResolveResult) -> Option<String> {
     match result {
         ResolveResult::Bound(namespace) => String::from_utf8(namespace.as_ref().to_vec()).ok(),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHANGES: Changes = Changes {
+        width: 400,
+        height: 300,
+        provenance: Some("a <b> & \"c\""),
+    };
+
+    fn packet(description: &str) -> String {
+        format!(
+            "<x:xmpmeta xmlns:x=\"adobe:ns:meta/\"><rdf:RDF xmlns:rdf=\"{RDF}\">{description}</rdf:RDF></x:xmpmeta>"
+        )
+    }
+
+    #[test]
+    fn namespaces_count_and_not_their_prefixes() {
+        let other = packet(&format!(
+            "<rdf:Description rdf:about=\"uuid:1\" xmlns:t=\"{TIFF}\" xmlns:tiff=\"urn:other\" t:ImageWidth=\"7\" \
+             tiff:ImageWidth=\"8\"><t:Orientation>6</t:Orientation><tiff:Orientation>6</tiff:Orientation>\
+             </rdf:Description>"
+        ));
+        let changed = CHANGES.applied(&other).unwrap();
+        assert!(changed.contains("t:ImageWidth=\"400\""), "{changed}");
+        assert!(changed.contains("tiff:ImageWidth=\"8\""), "{changed}");
+        assert!(
+            changed.contains("<t:Orientation>1</t:Orientation>"),
+            "{changed}"
+        );
+        assert!(
+            changed.contains("<tiff:Orientation>6</tiff:Orientation>"),
+            "{changed}"
+        );
+        // Ours says something of the same thing.
+        assert_eq!(
+            changed.matches("rdf:about=\"uuid:1\"").count(),
+            2,
+            "{changed}"
+        );
+        assert_eq!(settings(&changed).as_deref(), CHANGES.provenance);
+    }
+
+    #[test]
+    fn a_second_brightness_and_thumbnails_go_and_changes_are_made_once() {
+        let old = packet(&format!(
+            "<rdf:Description rdf:about=\"\" xmlns:xmp=\"{XMP}\" xmlns:g=\"{GAIN_MAP}\" xmlns:c=\"{CONTAINER}\" \
+             g:Version=\"1.0\"><xmp:Thumbnails><rdf:Alt/></xmp:Thumbnails><c:Directory><rdf:Seq/></c:Directory>\
+             <xmp:Rating>5</xmp:Rating></rdf:Description>"
+        ));
+        let once = CHANGES.applied(&old).unwrap();
+        for gone in ["Thumbnails", "g:Version", "Directory"] {
+            assert!(!once.contains(gone), "{once}");
+        }
+        assert!(once.contains("<xmp:Rating>5</xmp:Rating>"));
+        let twice = CHANGES.applied(&once).unwrap();
+        assert_eq!(twice.matches("minkds:settings>").count(), 2, "{twice}");
+        assert_eq!(
+            twice.matches("algorithmicallyEnhanced").count(),
+            1,
+            "{twice}"
+        );
+    }
+
+    #[test]
+    fn what_is_no_packet_is_none() {
+        let whole = CHANGES.fresh().unwrap();
+        assert!(parse(whole.as_bytes()).is_some());
+        for length in 0..whole.len() - 40 {
+            let cut = &whole.as_bytes()[..length];
+            assert!(parse(cut).is_none(), "{}", String::from_utf8_lossy(cut));
+        }
+        let bomb = format!("<!DOCTYPE x [<!ENTITY a \"aaaa\">]>{}", packet("&a;"));
+        assert!(parse(bomb.as_bytes()).is_none());
+        assert!(parse(b"\xFF\xFE<\0").is_none());
+        assert!(
+            Changes {
+                provenance: None,
+                ..CHANGES
+            }
+            .fresh()
+            .is_none()
+        );
     }
 }

@@ -107,7 +107,7 @@ impl Profile {
         matches!(self.0, Way::Gray { .. })
     }
 
-    /// Whether values stay as they are: the profile is sRGB, to a step of 8 bits.
+    /// Whether values stay as they are: the profile is sRGB, as nearly as such profiles are.
     pub fn is_srgb(&self) -> bool {
         matches!(self.0, Way::Same)
     }
@@ -125,10 +125,10 @@ impl Profile {
     ///
     /// What `to_srgb` made becomes what it was, to a few 10⁻⁷ in linear light: f32's rounding beside bright
     /// channels. Tables lose no more, except where they are level.
-    pub fn from_srgb(&self, pixels: &mut [f32]) {
+    pub fn to_file(&self, pixels: &mut [f32]) {
         if !self.is_srgb() {
             let chunks = pixels.par_chunks_mut(CHUNK);
-            chunks.for_each(|pixels| self.convert(pixels, |pixel| self.pixel_from_srgb(pixel)));
+            chunks.for_each(|pixels| self.convert(pixels, |pixel| self.pixel_to_file(pixel)));
         }
     }
 
@@ -166,7 +166,7 @@ impl Profile {
         }
     }
 
-    fn pixel_from_srgb(&self, pixel: [f64; 3]) -> [f64; 3] {
+    fn pixel_to_file(&self, pixel: [f64; 3]) -> [f64; 3] {
         match &self.0 {
             Way::Same => pixel,
             Way::Colorants {
@@ -184,12 +184,14 @@ impl Profile {
                 };
                 [curve.back(value); 3]
             }
-            Way::Tables(tables) => tables.from_srgb(pixel),
+            Way::Tables(tables) => tables.to_file(pixel),
         }
     }
 
-    /// Whether no colour differs from sRGB's by a step of 8 bits.
+    /// Whether no colour differs from sRGB's by more than profiles that are called sRGB differ from one another:
+    /// one step and a half of 8 bits, in dark channels beside bright ones.
     fn changes_little(&self) -> bool {
+        const MOST: f32 = 2.0 / 255.0;
         const STEPS: usize = 17;
         let value = |i: usize| (i % STEPS) as f32 / (STEPS - 1) as f32;
         let cube = (0..STEPS.pow(3)).flat_map(|i| [i, i / STEPS, i / STEPS / STEPS].map(value));
@@ -198,7 +200,7 @@ impl Profile {
         let mut converted = colours.clone();
         self.to_srgb(&mut converted);
         let pairs = colours.iter().zip(&converted);
-        pairs.into_iter().all(|(a, b)| (a - b).abs() < 1.0 / 255.0)
+        pairs.into_iter().all(|(a, b)| (a - b).abs() < MOST)
     }
 }
 

@@ -80,7 +80,7 @@ impl Tables {
     /// The tables of the way back are rarely the exact inverse of the others. So their answer is taken forth
     /// again, and where that is not the wanted colour, it is corrected by Newton's method; the best answer in
     /// 0..=1 is kept.
-    pub fn from_srgb(&self, pixel: [f64; 3]) -> [f64; 3] {
+    pub fn to_file(&self, pixel: [f64; 3]) -> [f64; 3] {
         let xyz = times(&SRGB_COLORANTS, pixel.map(linear));
         let wanted = match self.space {
             Space::Xyz => xyz,
