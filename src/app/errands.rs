@@ -17,6 +17,11 @@ use crate::image_io::{self, Existing, Format, Saving, blend};
 use crate::job::{self, Provenance, Task};
 use crate::pipeline::Region;
 
+/// Where it stands how the picture in a run's `file` was made.
+pub fn provenance_file(file: &Path) -> PathBuf {
+    file.with_extension("json")
+}
+
 /// Endings of files that are worth an attempt.
 const ENDINGS: [&str; 7] = ["png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp"];
 /// What the bundled model makes of the example with its own settings (see `assets/README.md`).
@@ -149,10 +154,11 @@ impl Errands {
                     let region = job.run.region.unwrap_or(Region::whole(&input.rgb));
                     blend(&mut picture, &input.part(region).values, job.strength);
                 }
-                // The file says how it was made; what it was mixed with since then belongs to that.
+                // The example's result has none.
                 let mut saving = Saving::default();
-                if let Some(text) = image_io::provenance(&job.run.file)? {
+                if let Ok(text) = std::fs::read_to_string(provenance_file(&job.run.file)) {
                     let mut made = Provenance::from_text(&text)?;
+                    // What it was mixed with since then belongs to how it was made.
                     made.settings.strength = job.strength;
                     saving.provenance = Some(made.to_text());
                 }

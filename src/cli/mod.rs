@@ -85,7 +85,15 @@ fn parsed(words: &[OsString]) -> std::result::Result<Result<Args>, clap::Error> 
         return Ok(Ok(args));
     }
     match words::complete(words, &matches, &command, &|name| std::env::var_os(name)) {
-        Ok(words) => parse(&words).map(|(args, _)| Ok(args)),
+        Ok(words) => {
+            let (completed, _) = parse(&words)?;
+            match windowless(&args) {
+                Some(flag) if !completed.no_gui => Ok(Err(Error::Setting(format!(
+                    "{flag} works without a window only: say --no-gui"
+                )))),
+                _ => Ok(Ok(completed)),
+            }
+        }
         Err(error) => Ok(Err(error)),
     }
 }
@@ -150,14 +158,9 @@ fn manual(folder: Option<&Path>) -> Result<String> {
     Ok(String::new())
 }
 
-/// The window, beginning with what the command line says.
-fn open_window(args: Args) -> Result<()> {
-    Settings::resolve(&Patch::default(), args.preset, &args.settings, false)?;
-    if args.latents.is_some() || args.save_latents.is_some() {
-        return Err(Error::Setting(
-            "--latents and --save-latents work without a window only: say --no-gui".into(),
-        ));
-    }
+/// The first flag on the command line that means nothing to the window. Variables and configurations may
+/// hold such things for other times.
+fn windowless(args: &Args) -> Option<&'static str> {
     let Batch {
         dry_run,
         report,
@@ -183,10 +186,17 @@ fn open_window(args: Args) -> Result<()> {
         ("--json", *json),
         ("--shard", shard.is_some()),
     ];
-    if let Some((flag, _)) = windowless.iter().find(|(_, is_named)| *is_named) {
-        return Err(Error::Setting(format!(
-            "{flag} works without a window only: say --no-gui"
-        )));
+    let named = windowless.iter().find(|(_, is_named)| *is_named);
+    named.map(|(flag, _)| *flag)
+}
+
+/// The window, beginning with what the command line says.
+fn open_window(args: Args) -> Result<()> {
+    Settings::resolve(&Patch::default(), args.preset, &args.settings, false)?;
+    if args.latents.is_some() || args.save_latents.is_some() {
+        return Err(Error::Setting(
+            "--latents and --save-latents work without a window only: say --no-gui".into(),
+        ));
     }
     if let Some(missing) = args.inputs.iter().find(|path| !path.exists()) {
         let path = missing.clone();

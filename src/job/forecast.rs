@@ -43,9 +43,7 @@ impl Job {
         let work = |task: &Task| {
             let (width, height) = image_io::peek(&task.input)?;
             let [[width, height], _] = sizes(settings, width as usize, height as usize);
-            // A size that is refused later is no time.
-            let sane = width.max(height) <= image_io::MAX_SIDE as usize;
-            sane.then(|| estimator.work(&Canvas::new(width, height, multiple), settings))
+            Some(estimator.work(&Canvas::new(width, height, multiple), settings))
         };
         let work: f64 = self.tasks.par_iter().filter_map(work).sum();
         if work < LITTLE_WORK {

@@ -5,7 +5,7 @@ use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::program::{Room, finish};
+use crate::program::{Room, SILENT, finish};
 
 /// A batch that is long enough to be killed in the middle.
 const PICTURES: usize = 16;
@@ -114,6 +114,7 @@ fn ctrl_c_says_how_to_go_on_and_that_works() {
         .unwrap_or_else(|| panic!("{last}"));
     let mut again = Command::new("sh");
     again.arg("-c").arg(command).current_dir(room.path(""));
+    again.env(SILENT, "true");
     let again = again.output().unwrap();
     let said = String::from_utf8_lossy(&again.stderr);
     assert!(again.status.success(), "{said}");

@@ -11,7 +11,7 @@ use minkds::pipeline::{Cancel, Event};
 use minkds::settings::Settings;
 
 use crate::common::{adapter_is_there, fixture, skipped};
-use crate::program::finish;
+use crate::program::{SILENT, finish};
 use crate::{QUICK, room};
 
 #[test]
@@ -91,6 +91,7 @@ fn gnu_parallel_runs_the_shards() {
         .env("MINKDS", env!("CARGO_BIN_EXE_minkds"))
         .env("MINKDS_MODEL", model)
         .env("MINKDS_DEVICE", "cpu")
+        .env(SILENT, "true")
         // Its own notes about citations belong elsewhere than into a person's home.
         .env("PARALLEL_HOME", room.cache())
         .current_dir(room.path(""));
@@ -125,6 +126,7 @@ fn two_devices_in_one_process_make_the_same_files() {
     let arranged = arrange(&order, &mut std::io::empty()).unwrap();
     let job = Job {
         check: false,
+        provenance: false,
         journal: arranged.folder,
         ..Job::new(arranged.tasks)
     };

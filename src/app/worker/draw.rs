@@ -2,15 +2,17 @@
 //! again: the run without steering does not change with the steering's settings.
 
 use std::collections::HashMap;
+use std::io::Write;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::desk::Drawing;
 use super::reports::{Drawn, Inbox, Preview, Report, Side, Slot, Spread, Step};
+use crate::app::errands::provenance_file;
 use crate::app::raster::Raster;
 use crate::app::spread;
 use crate::error::Result;
-use crate::image_io::{self, Existing, Format, Saving};
+use crate::image_io::{self, Existing, Format, ImageError, write_atomically};
 use crate::job::{Engine, Provenance};
 use crate::kds::Choice;
 use crate::model::{Model, SCALE};
@@ -338,17 +340,14 @@ impl Errand<'_> {
     ) -> Result<Arc<Raster>> {
         let picture = self.drawing.input.finished(result, region);
         if side == Side::Steered && !self.drawing.file.exists() {
-            // Saving mixes it, and says so then.
-            let settings = Settings {
-                strength: 1.0,
-                ..self.settings(side)
-            };
-            let made = Provenance::new(self.engine, &settings, tile)?;
-            let saving = Saving {
-                existing: Existing::Overwrite,
-                provenance: Some(made.to_text()),
-                ..Saving::default()
-            };
+            let made = Provenance::new(self.engine, &self.settings(side), tile)?;
+            // Beside the file rather than in it: what is saved from it is as if it had been made just then.
+            let text = provenance_file(&self.drawing.file);
+            write_atomically(&text, Existing::Overwrite, |sink| {
+                sink.write_all(made.to_text().as_bytes())
+            })
+            .map_err(ImageError::from)?;
+            let saving = Existing::Overwrite.into();
             image_io::encode(&picture, &self.drawing.file, Format::Png, &saving)?;
         }
         Ok(Arc::new(Raster::from_picture(picture)))
