@@ -23,7 +23,9 @@ pub fn provenance_file(file: &Path) -> PathBuf {
 }
 
 /// Endings of files that are worth an attempt.
-const ENDINGS: [&str; 7] = ["png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp"];
+const ENDINGS: [&str; 9] = [
+    "png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp", "gif", "jxl",
+];
 /// What the bundled model makes of the example with its own settings (see `assets/README.md`).
 const EXAMPLE_RESULT: &[u8] = include_bytes!("../../assets/example_x4.png");
 

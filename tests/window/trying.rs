@@ -12,6 +12,9 @@ use crate::room::Room;
 #[test]
 fn the_example_is_there_at_once_and_nothing_is_computed_for_it() {
     let mut room = Room::with(&[], |_| ());
+    room.until("the example is there", |window| {
+        window.state.whole.steered.is_some()
+    });
     room.until_quiet();
     let state = &room.window().state;
     assert!(state.input.as_ref().unwrap().is_example);
@@ -25,6 +28,9 @@ fn the_example_is_there_at_once_and_nothing_is_computed_for_it() {
 #[test]
 fn the_examples_result_is_what_the_program_makes_of_it() {
     let mut room = Room::with(&[], |_| ());
+    room.until("the example is there", |window| {
+        window.state.whole.steered.is_some()
+    });
     room.until_quiet();
     let shipped = room.window().state.whole.steered.clone().unwrap().picture;
     room.click("Enlarge all");
