@@ -25,7 +25,7 @@ pub struct Args {
 
     /// Pictures to enlarge: files, folders, patterns such as "**/*.jpg", or - for a list on standard input
     ///
-    /// PNG, JPEG, WebP, TIFF and BMP are read; without --no-gui a window opens them. A folder stands for its
+    /// PNG, JPEG, WebP, TIFF, BMP, GIF and JPEG XL are read; without --no-gui a window opens them. A folder stands for its
     /// pictures; what is hidden or no picture by its name is left out and counted, and so is the output folder.
     pub inputs: Vec<PathBuf>,
 

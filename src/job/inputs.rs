@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 
 /// Endings of files that a folder's or a pattern's pictures have. Some are refused later, with advice; that
 /// is better than to leave them out without a word.
-const ENDINGS: [&str; 11] = [
+const ENDINGS: [&str; 12] = [
     "png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp", "gif", "jxl", "avif", "heic", "heif",
 ];
 /// A list of names that is longer than this is a mistake.
