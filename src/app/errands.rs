@@ -18,7 +18,9 @@ use crate::job::{self, Task};
 use crate::pipeline::Region;
 
 /// Endings of files that are worth an attempt.
-const ENDINGS: [&str; 7] = ["png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp"];
+const ENDINGS: [&str; 9] = [
+    "png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp", "gif", "jxl",
+];
 /// What the bundled model makes of the example with its own settings (see `assets/README.md`).
 const EXAMPLE_RESULT: &[u8] = include_bytes!("../../assets/example_x4.png");
 
