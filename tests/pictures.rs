@@ -235,7 +235,9 @@ fn how_a_picture_was_made_is_read_again_from_every_format() {
                 encode(&made, &copy, format, &again).unwrap();
                 let found = provenance(&copy).unwrap();
                 assert_eq!(found.as_deref(), Some("second"), "{name} as {format}");
+                // What is not said again is not true of the new file.
                 encode(&made, &copy, format, &overwrite()).unwrap();
+                assert_eq!(provenance(&copy).unwrap(), None, "{name} as {format}");
                 let bytes = std::fs::read(&copy).unwrap();
                 let kept = String::from_utf8_lossy(&bytes).contains("Ann Example");
                 let had = name.starts_with("photo") && !strip_metadata;

@@ -327,6 +327,18 @@ impl Exif {
         }
     }
 
+    /// Blanks the comment, if it is this program's.
+    pub fn clear_comment(&mut self) {
+        if self.our_comment().is_none() {
+            return;
+        }
+        let exif = self.pointer(FIRST, tag::EXIF);
+        let directory = exif.and_then(|exif| self.directory(exif));
+        let place = directory.and_then(|directory| directory.find(tag::USER_COMMENT));
+        let text = place.and_then(|place| self.bytes.get_mut(place.at..place.at + place.length));
+        text.into_iter().for_each(|text| text.fill(0));
+    }
+
     pub fn short(&self, tag: u16, value: u16) -> Field {
         self.shorts(tag, &[value])
     }

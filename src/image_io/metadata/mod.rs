@@ -121,6 +121,7 @@ impl Metadata {
         let mut exif = kept.exif.as_deref().and_then(Exif::parse);
         if let Some(exif) = &mut exif {
             exif.drop_thumbnail();
+            exif.clear_comment();
             exif.set_size(picture.width as u32, picture.height as u32);
         }
         if let Some(provenance) = &provenance {
