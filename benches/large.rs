@@ -14,8 +14,8 @@ use minkds::settings::Settings;
 
 fn main() {
     // cargo passes --bench.
-    let most = std::env::args().filter_map(|word| word.parse::<f64>().ok());
-    let most = most.last().unwrap_or(16.0);
+    let mut numbers = std::env::args().filter_map(|word| word.parse::<f64>().ok());
+    let most = numbers.next().unwrap_or(16.0);
     let model = Model::load(&ModelSource::Bundled, &Target::cpu(), &mut |_, _, _| ());
     let model = model.expect("the bundled model");
     let settings = Settings {

@@ -46,7 +46,7 @@ fn selection_equals_the_reference() {
         ] {
             let want = case[key].as_u64().unwrap() as usize;
             let particles = arrays.shape4(name)[0];
-            let got = kds::choose(select, &arrays.values(name), particles);
+            let got = kds::choose(select, arrays.values(name), particles);
             assert_eq!(got, Choice::Particle(want), "{name}, {key}");
         }
     }

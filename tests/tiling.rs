@@ -158,14 +158,14 @@ fn with_the_wholes_statistics_and_enough_context_a_part_is_exact() {
 /// gathered in a few rounds. It is the same everywhere, so that it shows no edge.
 #[test]
 fn a_tiled_decode_is_close_to_the_whole_one() {
-    let (model, input) = (bundled(), photo(160, 120));
+    let (model, input) = (bundled(), photo(120, 96));
     let settings = Settings {
         particles: 1,
         ..settings(TileSize::Off)
     };
     let whole = run(&model, &settings, &input);
     let latents = whole.latents.unwrap();
-    for side in [64, 96] {
+    for side in [48, 64] {
         let settings = Settings {
             tile: TileSize::Side(side),
             ..settings.clone()
