@@ -18,7 +18,7 @@ rm -rf "dist/$name"
 mkdir -p "dist/$name/completions" "dist/$name/man"
 cp "$target/release/minkds" README.md LICENSE-MIT LICENSE-APACHE packaging/install.sh packaging/minkds.desktop assets/icon.svg "dist/$name/"
 if command -v strip >/dev/null; then strip "dist/$name/minkds"; fi
-"dist/$name/minkds" man "dist/$name/man"
+"dist/$name/minkds" man -o "dist/$name/man"
 for shell in bash zsh fish; do
     "dist/$name/minkds" completions "$shell" > "dist/$name/completions/minkds.$shell"
 done

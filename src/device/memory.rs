@@ -39,6 +39,10 @@ pub fn memory_budget(limit: Option<u64>) -> u64 {
     };
     let Some(limit) = limit else {
         system.refresh_memory();
+        if system.total_memory() == 0 {
+            // Without /proc the system does not tell.
+            return u64::MAX;
+        }
         let free = system.available_memory();
         return system
             .cgroup_limits()

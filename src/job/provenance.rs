@@ -120,6 +120,11 @@ impl Provenance {
         }
         let read: Provenance = serde_json::from_str(text).map_err(|e| unusable(e.to_string()))?;
         read.settings.validate()?;
+        if let Some(particle) = read.particle
+            && particle >= read.settings.particles as usize
+        {
+            return Err(unusable(format!("it has no particle {particle}")));
+        }
         Ok(read)
     }
 
@@ -131,4 +136,54 @@ impl Provenance {
 
 fn program() -> String {
     concat!("minkds ", env!("CARGO_PKG_VERSION")).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn made() -> Provenance {
+        Provenance {
+            format: FORMAT,
+            program: program(),
+            model: "a model".into(),
+            hub: None,
+            model_sha256: "00".into(),
+            device: "the processor".into(),
+            settings: Settings {
+                seed: u64::MAX,
+                tile: TileSize::Side(384),
+                ..Settings::default()
+            },
+            quality: Some(80),
+            strip_metadata: true,
+            particle: Some(3),
+        }
+    }
+
+    #[test]
+    fn what_was_written_is_read() {
+        let text = made().to_text();
+        assert!(!text.contains('\n'));
+        assert_eq!(Provenance::from_text(&text).unwrap(), made());
+        assert_eq!(made().other_program(), None);
+    }
+
+    #[test]
+    fn texts_of_others_are_refused_by_what_is_wrong() {
+        let text = made().to_text();
+        for (from, to, word) in [
+            ("\"format\":1", "\"format\":2", "form 2"),
+            ("\"steps\":50", "\"steps\":0", "steps"),
+            ("\"particle\":3", "\"particle\":4", "no particle 4"),
+            ("\"tile\":384", "\"tile\":3", "tile"),
+            ("\"seed\"", "\"sead\"", "sead"),
+            ("{", "", "cannot be read"),
+        ] {
+            let changed = text.replacen(from, to, 1);
+            assert_ne!(changed, text, "{from}");
+            let error = Provenance::from_text(&changed).unwrap_err().to_string();
+            assert!(error.contains(word), "{word}: {error}");
+        }
+    }
 }
