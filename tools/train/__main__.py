@@ -1,0 +1,110 @@
+"""Makes the bundled model: see README.md beside this file.
+
+    python tools/train prepare FOLDER --out PACK
+    python tools/train train-unet --pack PACK --run FOLDER --minutes 60
+    python tools/train export --unet FOLDER --out MODEL
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from run import UserError
+
+HERE = Path(__file__).resolve().parent
+BUNDLED = HERE.parents[1] / "assets" / "model"
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="tools/train", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    command = commands.add_parser("prepare", help="photographs -> a training pack of at most 60 MiB")
+    command.add_argument("folder", type=Path)
+    command.add_argument("--out", type=Path, required=True)
+    command.add_argument("--licences", type=Path, help="CSV of file (or pattern), source, licence")
+    command.add_argument("--side", type=int, default=1280, help="longest side in pixels")
+    command.add_argument("--quality", type=int, default=90, help="of WebP, for what is made smaller")
+    command.set_defaults(run_command=prepare)
+
+    command = commands.add_parser("train-vae", help="decoder from the codec's latents, encoder, or fine-tuning")
+    training(command, rate=2e-4, crop=96)
+    command.add_argument("--stage", choices=("decoder", "encoder", "finetune"), default="decoder")
+    command.add_argument("--unet", type=Path, help="model whose UNet samples latents (finetune)")
+    command.set_defaults(run_command=train_vae)
+
+    command = commands.add_parser("train-unet", help="diffusion, and pictures from its own samples")
+    training(command, rate=2e-4, crop=96)
+    command.add_argument("--through", choices=("codec", "decoder"), default="codec",
+                         help="what draws the pictures that are judged: the linear codec is quick, the decoder true")  # fmt: skip
+    command.add_argument("--decoder", type=Path, help="model whose decoder that is (default: of --init)")
+    command.set_defaults(run_command=train_unet)
+
+    command = commands.add_parser("export", help="checkpoints -> a model folder in f16")
+    command.add_argument("--unet", type=Path, help="run folder of train-unet (default: the UNet of --init)")
+    command.add_argument("--vae", type=Path, help="run folder of train-vae (default: the autoencoder of --init)")
+    command.add_argument("--init", type=Path, default=BUNDLED, help="model folder for everything else")
+    command.add_argument("--name", help="the model's name (default: that of --init)")
+    command.add_argument("--out", type=Path, required=True)
+    command.set_defaults(run_command=export)
+
+    for name, add in (("validate", "validate"), ("pictures", "pictures")):
+        if name in sys.argv[1:2]:
+            __import__(add).add_arguments(commands.add_parser(name))
+        else:
+            commands.add_parser(name)
+
+    args = parser.parse_args()
+    try:
+        args.run_command(args)
+    except UserError as error:
+        sys.exit(f"error: {error}")
+
+
+def training(command, rate, crop):
+    """What every training command is told."""
+    add = command.add_argument
+    add("--pack", type=Path, required=True, help="from `prepare`")
+    add("--run", type=Path, required=True, help="folder of checkpoint and curves; an existing run goes on")
+    add("--minutes", type=float, required=True, help="length of this sitting")
+    add("--steps", type=int, help="ends the run at this step")
+    add("--anneal", action="store_true", help="lets the learning rate fall to nothing within this sitting")
+    add("--init", type=Path, default=BUNDLED, help="model folder to start from (default: the bundled model)")
+    add("--scratch", action="store_true", help="new weights; only the codec comes from --init")
+    add("--validation", type=Path, help="folder of large pictures, judged now and then")
+    add("--rate", type=float, default=rate)
+    add("--crop", type=int, default=crop, help="side of the large crops, a multiple of 64")
+    add("--batch", type=int, default=8)
+    add("--features", type=float, default=1.0, help="weight of the feature distance")
+    add("--sampler-steps", type=int, default=5)
+    add("--average", type=float, default=0.999, help="decay of the average that is shipped")
+    add("--every", type=int, default=200, help="steps between lines of the curves")
+    add("--seed", type=int, default=0)
+
+
+def prepare(args):
+    import data
+
+    data.prepare(args.folder, args.out, args.licences, args.side, args.quality)
+
+
+def train_vae(args):
+    import vae
+
+    vae.train(args)
+
+
+def train_unet(args):
+    import unet
+
+    unet.train(args)
+
+
+def export(args):
+    import export as exporting
+
+    exporting.export(args)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""The linear codec behind the latents: whitened principal components of 4x4x3 blocks.
+
+A latent is what is left of a block after projection on its first components, each scaled to unit variance. The
+inverse, a 48 x C matrix and a bias, is what `minkds.json` carries as `preview`; so a finished model holds its codec,
+and training can go on from any model folder.
+"""
+
+import json
+
+import torch
+import torch.nn.functional as F
+
+
+class Codec:
+    def __init__(self, weight, bias):
+        """`weight` [48, C] and `bias` [48] map a latent to a block (channel, row, column) in [-1, 1]."""
+        self.weight, self.bias = weight, bias
+        self.inverse = torch.linalg.pinv(weight)
+
+    @classmethod
+    def of_model(cls, folder):
+        preview = json.loads((folder / "minkds.json").read_text())["preview"]
+        return cls(torch.tensor(preview["weight"]), torch.tensor(preview["bias"]))
+
+    @classmethod
+    def fitted(cls, pictures, channels):
+        """Principal components of `pictures` [B, 3, H, W] in [-1, 1]."""
+        blocks = F.pixel_unshuffle(pictures, 4).permute(0, 2, 3, 1).reshape(-1, 48).double()
+        mean = blocks.mean(0)
+        centred = blocks - mean
+        variance, axes = torch.linalg.eigh(centred.T @ centred / len(blocks))
+        first = torch.arange(47, 47 - channels, -1)
+        weight = axes[:, first] * variance[first].sqrt()
+        return cls(weight.float(), mean.float())
+
+    def to(self, device):
+        self.weight, self.bias, self.inverse = (t.to(device) for t in (self.weight, self.bias, self.inverse))
+        return self
+
+    def preview(self):
+        """As `minkds.json` holds it: four significant digits."""
+        short = lambda values: [float(f"{v:.4g}") for v in values]  # noqa: E731
+        return {"weight": [short(row) for row in self.weight.tolist()], "bias": short(self.bias.tolist())}
+
+    def encode(self, x):
+        """Pictures [B, 3, H, W] in [-1, 1] -> latents [B, C, H/4, W/4]."""
+        blocks = F.pixel_unshuffle(x, 4).permute(0, 2, 3, 1) - self.bias
+        return (blocks @ self.inverse.T).permute(0, 3, 1, 2).contiguous()
+
+    def decode(self, z):
+        """Latents [B, C, H, W] -> what of the pictures they hold, [B, 3, 4H, 4W]."""
+        blocks = z.permute(0, 2, 3, 1) @ self.weight.T + self.bias
+        return F.pixel_shuffle(blocks.permute(0, 3, 1, 2), 4)

@@ -1,0 +1,154 @@
+"""The training pack, one zip of reduced photographs that can be carried about, and crops of it.
+
+A pack holds `photos.csv` (file, source, licence, sharpness) and the photographs.
+"""
+
+import csv
+import fnmatch
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from degrade import degraded
+from run import UserError, whole_file
+
+PHOTOGRAPHS = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"}
+COLUMNS = ["file", "source", "licence", "sharpness"]
+LIMIT = 60 * 2**20
+
+
+def sharpness(picture):
+    """Mean absolute Laplacian of the grey picture: below 2 there is nothing to learn from."""
+    grey = picture.mean(2)
+    neighbours = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:]
+    return float(np.abs(4 * grey[1:-1, 1:-1] - neighbours).mean())
+
+
+def licences_of(file):
+    """Rows (pattern, source, licence) of a CSV; the first pattern that fits a file's name counts."""
+    if file is None:
+        return []
+    with open(file, newline="") as lines:
+        return [(row["file"], row["source"], row["licence"]) for row in csv.DictReader(lines)]
+
+
+def reduced(path, side, quality):
+    """A photograph at most `side` pixels long, as a file's bytes. What is small enough stays as it is."""
+    with Image.open(path) as photo:
+        if max(photo.size) <= side and path.suffix.lower() in {".jpg", ".jpeg", ".webp"}:
+            return path.name, path.read_bytes(), np.asarray(photo.convert("RGB"))
+        photo = photo.convert("RGB")
+        photo.thumbnail((side, side), Image.Resampling.LANCZOS)
+        file = io.BytesIO()
+        photo.save(file, "WEBP", quality=quality, method=6)
+        return path.stem + ".webp", file.getvalue(), np.asarray(photo)
+
+
+def prepare(folder, out, licences, side=1280, quality=90, smallest=256):
+    """Packs every photograph of `folder` that is large and sharp enough, and says whose they are."""
+    photos = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PHOTOGRAPHS)
+    if not photos:
+        raise UserError(f"{folder} holds no photographs ({', '.join(sorted(PHOTOGRAPHS))}).")
+    known, rows = licences_of(licences), []
+    with whole_file(out) as partial:
+        with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as pack:
+            for path in photos:
+                name, content, picture = reduced(path, side, quality)
+                sharp = sharpness(picture.astype(np.float32))
+                if sharp < 2 or min(picture.shape[:2]) < smallest:
+                    print(f"left out: {path.name} (sharpness {sharp:.1f}, {picture.shape[1]}x{picture.shape[0]})")
+                    continue
+                fits = (row[1:] for row in known if fnmatch.fnmatch(path.name, row[0]))
+                source, licence = next(fits, (folder.name, "unknown"))
+                rows.append([name, source, licence, f"{sharp:.3f}"])
+                pack.writestr(zipfile.ZipInfo(f"photos/{name}"), content)
+            table = io.StringIO()
+            writer = csv.writer(table, lineterminator="\n")
+            writer.writerow(COLUMNS)
+            writer.writerows(rows)
+            pack.writestr(zipfile.ZipInfo("photos.csv"), table.getvalue())
+        size = partial.stat().st_size
+        if size > LIMIT:
+            raise UserError(f"The pack is {size / 2**20:.0f} MiB, more than 60: lower --side or --quality.")
+    print(f"{out}: {len(rows)} photographs, {size / 2**20:.1f} MiB. Licences:")
+    for licence, count in counted(row[2] for row in rows):
+        print(f"  {count:4} {licence}")
+
+
+def counted(values):
+    values = list(values)
+    return [(value, values.count(value)) for value in sorted(set(values))]
+
+
+class Pack:
+    """The photographs of a pack, decoded, and how often each is drawn from."""
+
+    def __init__(self, path):
+        if not Path(path).exists():
+            raise UserError(f"There is no pack at {path}: make one with `prepare`.")
+        with zipfile.ZipFile(path) as pack:
+            rows = list(csv.DictReader(io.TextIOWrapper(pack.open("photos.csv"))))
+            self.photos = [np.asarray(Image.open(pack.open(f"photos/{r['file']}")).convert("RGB")) for r in rows]
+        self.licences = counted(row["licence"] for row in rows)
+        weights = [
+            min(float(r["sharpness"]), 20.0) * p.shape[0] * p.shape[1] for r, p in zip(rows, self.photos)
+        ]
+        self.shares = np.cumsum(weights) / np.sum(weights)
+
+
+class Crops(torch.utils.data.Dataset):
+    """Crop `i` is drawn from `seed` and `i` alone, so that a resumed run sees what an unbroken one would."""
+
+    def __init__(self, pack, side, seed, small=degraded):
+        self.pack, self.side, self.seed, self.small = pack, side, seed, small
+
+    def __getitem__(self, index):
+        """The large crop [3, side, side] and its small version [3, side/4, side/4], uint8."""
+        rng = np.random.default_rng([self.seed, index])
+        for _ in range(4):
+            crop = self.one(rng)
+            if crop.std() > 6 or rng.random() < 0.1:
+                break
+        small = self.small(crop, rng)
+        return tuple(torch.from_numpy(np.ascontiguousarray(a.transpose(2, 0, 1))) for a in (crop, small))
+
+    def one(self, rng):
+        photo = self.pack.photos[int(np.searchsorted(self.pack.shares, rng.random()))]
+        side = self.side if rng.random() < 0.6 else int(self.side * rng.uniform(1, 2))
+        side = min(side, *photo.shape[:2])
+        top, left = (int(rng.integers(n - side + 1)) for n in photo.shape[:2])
+        crop = photo[top : top + side, left : left + side]
+        if side != self.side:
+            size = (self.side, self.side)
+            crop = np.asarray(Image.fromarray(crop).resize(size, Image.Resampling.LANCZOS))
+        if rng.random() < 0.5:
+            crop = crop[:, ::-1]
+        if rng.random() < 0.5:
+            crop = crop[::-1]
+        return np.ascontiguousarray(crop.transpose(1, 0, 2) if rng.random() < 0.5 else crop)
+
+    def batches(self, size, start, workers=0):
+        """Endless batches from crop `start` on, as floats in [-1, 1]."""
+        order = range(start, start + 2**40)
+        for batch in torch.utils.data.DataLoader(self, size, sampler=order, num_workers=workers):
+            yield [part.float() / 127.5 - 1 for part in batch]
+
+
+def centre_crops(folder, side):
+    """The middle of each picture of a folder and its clean reduction, [N, 3, side, side] and a quarter of it."""
+    from degrade import clean
+
+    large, small = [], []
+    for path in sorted(p for p in Path(folder).iterdir() if p.suffix.lower() in PHOTOGRAPHS):
+        picture = np.asarray(Image.open(path).convert("RGB"))
+        top, left = ((n - side) // 2 for n in picture.shape[:2])
+        large.append(np.ascontiguousarray(picture[top : top + side, left : left + side]))
+        small.append(clean(large[-1]))
+    if not large:
+        raise UserError(f"{folder} holds no photographs.")
+    stacked = (torch.from_numpy(np.stack(a)).permute(0, 3, 1, 2) for a in (large, small))
+    return tuple(a.float() / 127.5 - 1 for a in stacked)

