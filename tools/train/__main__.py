@@ -33,10 +33,11 @@ def main():
     command.add_argument("--unet", type=Path, help="model whose UNet samples latents (finetune)")
     command.set_defaults(run_command=train_vae)
 
-    command = commands.add_parser("train-unet", help="diffusion, and pictures from its own samples")
+    command = commands.add_parser("train-unet", help="diffusion, and pictures from its own samples; the decoder too")
     training(command, rate=2e-4, crop=96)
-    command.add_argument("--through", choices=("codec", "decoder"), default="codec",
-                         help="what draws the pictures that are judged: the linear codec is quick, the decoder true")  # fmt: skip
+    command.add_argument("--through", choices=("codec", "decoder", "both"), default="both",
+                         help="what draws the pictures that are judged: the linear codec (quick), the decoder, or the\n"
+                              "decoder while it learns too")  # fmt: skip
     command.add_argument("--decoder", type=Path, help="model whose decoder that is (default: of --init)")
     command.set_defaults(run_command=train_unet)
 
@@ -76,7 +77,7 @@ def training(command, rate, crop):
     add("--crop", type=int, default=crop, help="side of the large crops, a multiple of 64")
     add("--batch", type=int, default=8)
     add("--features", type=float, default=1.0, help="weight of the feature distance")
-    add("--sampler-steps", type=int, default=5)
+    add("--sampler-steps", type=int, default=5, help="of the samples that are judged (and in finetune learnt from)")
     add("--average", type=float, default=0.999, help="decay of the average that is shipped")
     add("--every", type=int, default=200, help="steps between lines of the curves")
     add("--seed", type=int, default=0)

@@ -34,15 +34,18 @@ INDEX = {
 }
 
 
-def averaged(network, run):
-    """`network` with the averaged weights of a run's checkpoint, if there is a run."""
+def averaged(network, run, names):
+    """`network` with the averaged weights of a run's checkpoint, by the first of `names` there is, if there is a run."""
     if run is None:
         return network
     checkpoint = run / "checkpoint.pt"
     if not checkpoint.exists():
         raise UserError(f"{run} holds no checkpoint.pt: name a folder that a training command wrote.")
-    saved = torch.load(checkpoint, map_location="cpu", weights_only=True)["state"]["average"]
-    network.load_state_dict({k.removeprefix("network."): v for k, v in saved.items()})
+    saved = torch.load(checkpoint, map_location="cpu", weights_only=True)["state"]
+    name = next((n for n in names if n in saved), None)
+    if name is None:
+        raise UserError(f"{run} trained no such network.")
+    network.load_state_dict({k.removeprefix("network."): v for k, v in saved[name].items()})
     return network
 
 
@@ -80,7 +83,8 @@ def history(run):
 
 def export(args):
     """Everything is written beside the goal first, which it then replaces."""
-    unet, vae = averaged(read_unet(args.init), args.unet), averaged(read_vae(args.init), args.vae)
+    unet, vae = averaged(read_unet(args.init), args.unet, ["average"]), read_vae(args.init)
+    vae = averaged(vae, args.vae, ["vae average", "average"])
     partial = args.out.with_name(f".{args.out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     write_network(unet, partial / "unet")

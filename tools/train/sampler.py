@@ -4,6 +4,8 @@ Written for training, where single steps of it are needed; that it does what the
 diffusers' DDIMScheduler.
 """
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 
@@ -59,27 +61,37 @@ def shift(latents, bandwidth, patch):
     return F.pixel_shuffle(mean - patches, patch)
 
 
-def step(x, clean, t, steps):
-    """From timestep `t` to the next of `steps`, as diffusers counts it: 1000 // steps lower, or to the end."""
-    alpha, sigma = levels(torch.tensor([t]), x)
-    following = t - TRAIN_STEPS // steps
+def step(x, clean, t, following):
+    """From timestep `t` to `following`, which is negative at the end."""
     if following < 0:
         return clean
+    alpha, sigma = levels(torch.tensor([t]), x)
     next_alpha, next_sigma = levels(torch.tensor([following]), x)
     return next_alpha * clean + next_sigma * (x - alpha * clean) / sigma
 
 
+def whole_path(steps):
+    """Where each step begins and ends, as diffusers counts it: 1000 // steps lower, or at the end."""
+    return [(t, t - TRAIN_STEPS // steps) for t in timesteps(steps)]
+
+
+def path_to(target, steps):
+    """The timestep `target` in even steps from pure noise."""
+    stops = [round(TRAIN_STEPS - 1 + i * (target - TRAIN_STEPS + 1) / steps) for i in range(steps + 1)] if steps else []
+    return list(pairwise(stops))
+
+
 @torch.no_grad()
-def walk(unet, small, noise, steps, upto=None, steer=None):
-    """The first `upto` of `steps` steps from pure noise: where the sampler then stands.
+def walk(unet, small, noise, path, steer=None):
+    """Pairs of timesteps from pure noise on: where the sampler then stands.
 
     `steer` moves the clean latents of each step, as steering does.
     """
     x = noise
-    for t in timesteps(steps)[:upto]:
+    for t, following in path:
         now = torch.full((len(x),), t, device=x.device)
         clean = denoised(x, predict(unet, x, small, now), now)
         if steer:
             clean = clean + steer(clean)
-        x = step(x, clean, t, steps)
+        x = step(x, clean, t, following)
     return x

@@ -174,7 +174,7 @@ def test_the_walk_is_diffusers_ddim():
         v = sampler.predict(unet, x, small, t.expand(2))
         x = scheduler.step(v, t, x).prev_sample
     # Rounding in a different order, grown by six steps.
-    torch.testing.assert_close(sampler.walk(unet, small, noise, 6), x, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(sampler.walk(unet, small, noise, sampler.whole_path(6)), x, rtol=1e-4, atol=1e-4)
 
 
 def test_the_shift_goes_to_the_mean_and_to_nothing():

@@ -5,10 +5,11 @@ import torch.nn.functional as F
 
 from codec import Codec
 from data import Crops, Pack, centre_crops
+from fix import robust
 from networks import clip_and_step, decode, new_vae, parameters, read_unet, read_vae
 from perceptual import PictureLoss, psnr
 from run import Average, Machine, Run, UserError
-from sampler import walk
+from sampler import walk, whole_path
 from unet import Judge
 
 
@@ -83,17 +84,17 @@ def finetune_decoder(args):
     machine, codec, vae, average, optimizer, run, batches = start(args, ("decoder", "post_quant_conv"))
     unet = machine.placed(read_unet(args.unet)).requires_grad_(False).eval()
     loss_of = machine.placed(PictureLoss(features=args.features))
-    judge = Judge(args.validation, machine, loss_of) if args.validation else None
+    judge = Judge(args.validation, machine) if args.validation else None
     half, means = args.batch // 2, {}
     for step in run.sitting(optimizer):
         wanted, small = (a.to(machine.device) for a in next(batches))
         chance = torch.Generator().manual_seed(args.seed * 1_000_003 + step)
         noise = torch.randn(len(small), codec.weight.shape[1], *small.shape[2:], generator=chance)
         with machine.autocast():
-            latents = walk(unet, small, noise.to(machine.device), args.sampler_steps).float()
+            latents = walk(unet, small, noise.to(machine.device), whole_path(args.sampler_steps)).float()
             # True latents keep the decoder honest: what is in the latents stays in the picture.
             latents = torch.cat([latents[:half], codec.encode(wanted[half:])])
-            drawn = decode(vae, latents).float()
+            drawn = robust(decode(vae, latents).float(), small)
         loss, parts = loss_of(drawn, wanted)
         clip_and_step(optimizer, loss)
         average.update(vae)
