@@ -17,6 +17,7 @@ import os
 import re
 import shutil
 import struct
+import sys
 import zlib
 from pathlib import Path
 
@@ -866,7 +867,27 @@ def bundled(out, args):
     write_json(out / "bundled.json", {"cases": records})
 
 
-# F. Files that must be refused -----------------------------------------------------------------------------------
+# F. Colour fix ---------------------------------------------------------------------------------------------------
+
+
+def color(out, args):
+    """What training takes for believable, with noise, detail of either side only, and edges; [H, W, 3] in [0, 1]."""
+    sys.path.insert(0, str(ROOT / "tools" / "train"))
+    from fix import believed
+
+    generator = rng("color")
+    height, width = 24, 40
+    coarse = normal(generator, 1, 3, 4, 6)
+    shared = torch.nn.functional.interpolate(coarse, (height, width), mode="bilinear") * 0.15 + 0.5
+    shared[..., 10:12, :] += 0.2
+    reduced = shared + 0.02 * normal(generator, 1, 3, height, width) * (torch.arange(width) < 14)
+    small = shared + 0.03 * normal(generator, 1, 3, height, width) * (torch.arange(width) > 22)
+    small[..., 18, 8] = 0.9
+    arrays = {"reduced": reduced, "input": small, "believed": believed(reduced, small)}
+    write_tensors(out / "color.safetensors", {k: v[0].permute(1, 2, 0) for k, v in arrays.items()})
+
+
+# G. Files that must be refused -----------------------------------------------------------------------------------
 
 
 class RunsCode:
@@ -892,7 +913,7 @@ def bad(out, args):
     (folder / "legacy.bin").write_bytes(re.sub(rb"X.\0\0\0\d{10,}", b"X\1\0\0\0" + b"0", data, flags=re.DOTALL))
 
 
-# G. Pictures -----------------------------------------------------------------------------------------------------
+# H. Pictures -----------------------------------------------------------------------------------------------------
 
 PNG_COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # by channel count
 ORIENTATION_TAG = 0x0112
@@ -1019,6 +1040,7 @@ PARTS = {
     "models": models,
     "pipelines": pipelines,
     "bundled": bundled,
+    "color": color,
     "bad": bad,
     "images": images,
 }

@@ -128,6 +128,8 @@ pub enum ColorFix {
     Wavelet,
     /// Correct the result until, reduced four times, it equals the input
     Consistency,
+    /// As consistency, but without putting the input's noise and compression back
+    Robust,
 }
 
 /// How large the parts are that the network sees of a picture at a time.

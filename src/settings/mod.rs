@@ -156,7 +156,8 @@ pub struct Patch {
     /// Keep the input's colours
     ///
     /// "adain" gives each channel the input's mean and contrast, "wavelet" takes everything coarser than 16
-    /// pixels from the input, "consistency" corrects the result until, reduced four times, it equals the input.
+    /// pixels from the input, "consistency" corrects the result until, reduced four times, it equals the input;
+    /// "robust" does so too, but where the result is smooth the input's noise is not put back.
     ///
     /// On by default with the bundled model; "none" is the default with another model, with
     /// --latents and with --preset.

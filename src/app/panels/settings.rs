@@ -215,6 +215,7 @@ fn more(ui: &mut Ui, state: &mut State, reset: &Settings) {
                 ColorFix::Adain,
                 ColorFix::Wavelet,
                 ColorFix::Consistency,
+                ColorFix::Robust,
             ],
             |fix| match fix {
                 ColorFix::None => ("none", "Colours as the model made them"),
@@ -226,6 +227,10 @@ fn more(ui: &mut Ui, state: &mut State, reset: &Settings) {
                 ColorFix::Consistency => (
                     "consistency",
                     "Corrected until the result, reduced four times, equals the input",
+                ),
+                ColorFix::Robust => (
+                    "robust",
+                    "As consistency, but the input's noise is not put back",
                 ),
             },
         );
