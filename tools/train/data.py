@@ -6,6 +6,7 @@ A pack holds `photos.csv` (file, source, licence, sharpness) and the photographs
 import csv
 import fnmatch
 import io
+import signal
 import zipfile
 from pathlib import Path
 
@@ -134,8 +135,15 @@ class Crops(torch.utils.data.Dataset):
     def batches(self, size, start, workers=0):
         """Endless batches from crop `start` on, as floats in [-1, 1]."""
         order = range(start, start + 2**40)
-        for batch in torch.utils.data.DataLoader(self, size, sampler=order, num_workers=workers):
+        loader = torch.utils.data.DataLoader(self, size, sampler=order, num_workers=workers, worker_init_fn=deaf)
+        for batch in loader:
             yield [part.float() / 127.5 - 1 for part in batch]
+
+
+def deaf(_):
+    """A worker ends with its run, which ends in order when it is interrupted or terminated."""
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, signal.SIG_IGN)
 
 
 def centre_crops(folder, side):

@@ -48,7 +48,7 @@ class Machine:
         self.device = torch.device("cuda" if self.cuda else "cpu")
         cores = f"{os.cpu_count()} cores"
         self.name = torch.cuda.get_device_name() if self.cuda else cores
-        self.workers = min(8, os.cpu_count()) if self.cuda else 0
+        self.workers = min(8, os.cpu_count()) if self.cuda else 1
         if self.cuda:
             torch.backends.cudnn.benchmark = True
         else:
