@@ -100,13 +100,8 @@ fn parsed(words: &[OsString]) -> std::result::Result<Result<Args>, clap::Error> 
 
 /// All settings, the model's own below what `args` say.
 fn resolve(args: &Args, model: &Model) -> Result<Settings> {
-    let keeps_colors = model.is_bundled() && args.latents.is_none();
-    Settings::resolve(
-        &model.recommended().settings,
-        args.preset,
-        &args.settings,
-        keeps_colors,
-    )
+    let own = &model.recommended().settings;
+    Settings::resolve(own, args.preset, &args.settings, args.latents.is_none())
 }
 
 /// The command line's grammar, with the bundled model's settings below the help.

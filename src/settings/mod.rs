@@ -159,8 +159,8 @@ pub struct Patch {
     /// pixels from the input, "consistency" corrects the result until, reduced four times, it equals the input;
     /// "robust" does so too, but where the result is smooth the input's noise is not put back.
     ///
-    /// On by default with the bundled model; "none" is the default with another model, with
-    /// --latents and with --preset.
+    /// By default what the model recommends ("robust" for the bundled one); "none" for a model that
+    /// recommends nothing, with --latents and with --preset.
     #[arg(long, value_enum)]
     pub color_fix: Option<ColorFix>,
 
@@ -208,8 +208,8 @@ pub struct Patch {
 impl Settings {
     /// The defaults under a model's recommendation, a preset and the user's own flags, validated.
     ///
-    /// `keeps_colors`: whether the model's recommended colour fix counts (the bundled model, and no
-    /// start latents given); a preset or another model starts from `none`.
+    /// `keeps_colors`: whether the model's recommended colour fix counts (it does unless start latents are
+    /// given); a preset starts from `none`.
     pub fn resolve(
         recommended: &Patch,
         preset: Option<Preset>,

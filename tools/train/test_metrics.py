@@ -8,7 +8,7 @@ import pytest
 
 import metrics
 from run import UserError
-from validate import bars, color_fix, filled, table
+from validate import bars, filled, table
 
 
 def noise(seed, height=32, width=40):
@@ -98,17 +98,6 @@ def test_the_table_has_noise_only_for_degraded_pictures():
     assert "original" not in table(MEANS, degraded=False)
     assert table(MEANS, degraded=True).splitlines()[2] == "| original |  |  |  |  |  | 0.50 |"
     assert "| new, vanilla | 23.20 | 0.600 | 0.1000 | 0.3750 | 0.75 |" in table(MEANS, degraded=False)
-
-
-def test_a_models_own_color_fix_is_asked_for(tmp_path):
-    assert color_fix(tmp_path) == []
-    (tmp_path / "minkds.json").write_text('{"settings": {"color_fix": "consistency"}}')
-    assert color_fix(tmp_path) == ["--color-fix", "consistency"]
-
-
-CARD = (
-    "a\n<!-- validate -->\nold\n<!-- /validate -->\n<!-- validate degraded -->\nold\n<!-- /validate -->\nc\n"
-)
 
 
 def test_only_the_named_block_of_a_card_is_replaced():

@@ -18,7 +18,6 @@ Its results in OUT are kept and used again while the small pictures stay the sam
 
 import argparse
 import csv
-import json
 import re
 import shlex
 import subprocess
@@ -163,19 +162,10 @@ def enlarged(small, model, folder, mode, options):
     command += ["--steps", str(options.steps)] if options.steps else []
     for name, words in options.arguments:
         command += shlex.split(words) if name in (model, f"{model}:{mode}") else []
-    if folder and not any(word.startswith("--color-fix") for word in command):
-        command += color_fix(folder)
     command += [str(options.out / "small" / f"{name}.png") for name in small]
     if subprocess.run(command).returncode:
         raise UserError(f"the program failed: {shlex.join(command)}")
     return {name: Image.open(out / f"{name}.png").convert("RGB") for name in small}
-
-
-def color_fix(folder):
-    """The colour fix that a model recommends; by itself the program heeds it only in the bundled one."""
-    path = Path(folder, "minkds.json")
-    settings = json.loads(path.read_text()).get("settings", {}) if path.exists() else {}
-    return ["--color-fix", settings["color_fix"]] if "color_fix" in settings else []
 
 
 def measured(originals, results):

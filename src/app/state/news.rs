@@ -70,10 +70,7 @@ impl State {
         let preset = self.preset.take();
         let settings = match kept.filter(|_| preset.is_none() && flags == own) {
             Some(kept) => Ok(kept),
-            None => {
-                let (model, keeps_colors) = (&ready.own_settings, ready.is_bundled);
-                Settings::resolve(model, preset, &flags, keeps_colors)
-            }
+            None => Settings::resolve(&ready.own_settings, preset, &flags, true),
         };
         match settings {
             Ok(settings) => {

@@ -135,16 +135,12 @@ fn load(setup: &Setup, inbox: &Inbox) -> Result<(Engine, Ready)> {
     })?;
     let model = engine.model();
     let estimator = Estimator::of(model);
-    let recommended = Settings::resolve(
-        &model.recommended().settings,
-        None,
-        &Patch::default(),
-        model.is_bundled(),
-    )?;
+    let own = &model.recommended().settings;
+    let recommended = Settings::resolve(own, None, &Patch::default(), true)?;
     let ready = Ready {
         name: model.name().to_string(),
         is_bundled: model.is_bundled(),
-        own_settings: model.recommended().settings.clone(),
+        own_settings: own.clone(),
         device: target.place().name(),
         precision: match target.floats() {
             FloatDType::F16 => "f16",
