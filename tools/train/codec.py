@@ -10,6 +10,9 @@ import json
 import torch
 import torch.nn.functional as F
 
+from data import Crops, Pack
+from run import UserError, whole_file
+
 
 class Codec:
     def __init__(self, weight, bias):
@@ -19,7 +22,10 @@ class Codec:
 
     @classmethod
     def of_model(cls, folder):
-        preview = json.loads((folder / "minkds.json").read_text())["preview"]
+        try:
+            preview = json.loads((folder / "minkds.json").read_text())["preview"]
+        except (OSError, ValueError, KeyError):
+            raise UserError(f"{folder} holds no minkds.json with the codec (`preview`): see --init.") from None
         return cls(torch.tensor(preview["weight"]), torch.tensor(preview["bias"]))
 
     @classmethod
@@ -51,3 +57,13 @@ class Codec:
         """Latents [B, C, H, W] -> what of the pictures they hold, [B, 3, 4H, 4W]."""
         blocks = z.permute(0, 2, 3, 1) @ self.weight.T + self.bias
         return F.pixel_shuffle(blocks.permute(0, 3, 1, 2), 4)
+
+
+def fit(args):
+    """Writes a folder with a codec and nothing else, to start from with --scratch."""
+    crops = Crops(Pack(args.pack), 128, seed=0)
+    pictures = torch.stack([crops[i][0] for i in range(args.crops)]).float() / 127.5 - 1
+    settings = json.loads((args.init / "minkds.json").read_text())
+    settings |= {"name": args.name, "preview": Codec.fitted(pictures, args.channels).preview()}
+    with whole_file(args.out / "minkds.json") as partial:
+        partial.write_text(json.dumps(settings, indent=2) + "\n")

@@ -20,6 +20,7 @@ from run import UserError, whole_file
 PHOTOGRAPHS = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"}
 COLUMNS = ["file", "source", "licence", "sharpness"]
 LIMIT = 60 * 2**20
+SMALLEST = 256
 
 
 def sharpness(picture):
@@ -49,24 +50,32 @@ def reduced(path, side, quality):
         return path.stem + ".webp", file.getvalue(), np.asarray(photo)
 
 
-def prepare(folder, out, licences, side=1280, quality=90, smallest=256):
+def prepare(folder, out, licences, side, quality):
     """Packs every photograph of `folder` that is large and sharp enough, and says whose they are."""
     photos = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PHOTOGRAPHS)
+    twice = [p for p in photos if sum(q.stem == p.stem for q in photos) > 1]
+    if twice:
+        raise UserError(f"Two photographs have one name, {twice[0].stem}: {twice[0]} and {twice[1]}. Rename one.")
     if not photos:
         raise UserError(f"{folder} holds no photographs ({', '.join(sorted(PHOTOGRAPHS))}).")
     known, rows = licences_of(licences), []
     with whole_file(out) as partial:
         with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as pack:
             for path in photos:
-                name, content, picture = reduced(path, side, quality)
+                try:
+                    name, content, picture = reduced(path, side, quality)
+                except OSError as error:
+                    raise UserError(f"{path} cannot be read ({error}): take it out.") from None
                 sharp = sharpness(picture.astype(np.float32))
-                if sharp < 2 or min(picture.shape[:2]) < smallest:
+                if sharp < 2 or min(picture.shape[:2]) < SMALLEST:
                     print(f"left out: {path.name} (sharpness {sharp:.1f}, {picture.shape[1]}x{picture.shape[0]})")
                     continue
                 fits = (row[1:] for row in known if fnmatch.fnmatch(path.name, row[0]))
                 source, licence = next(fits, (folder.name, "unknown"))
                 rows.append([name, source, licence, f"{sharp:.3f}"])
                 pack.writestr(zipfile.ZipInfo(f"photos/{name}"), content)
+            if not rows:
+                raise UserError("Nothing is left: all photographs are too small or too soft.")
             table = io.StringIO()
             writer = csv.writer(table, lineterminator="\n")
             writer.writerow(COLUMNS)
@@ -91,6 +100,8 @@ class Pack:
     def __init__(self, path):
         if not Path(path).exists():
             raise UserError(f"There is no pack at {path}: make one with `prepare`.")
+        if not zipfile.is_zipfile(path):
+            raise UserError(f"{path} is no pack: make one with `prepare`.")
         with zipfile.ZipFile(path) as pack:
             rows = list(csv.DictReader(io.TextIOWrapper(pack.open("photos.csv"))))
             self.photos = [np.asarray(Image.open(pack.open(f"photos/{r['file']}")).convert("RGB")) for r in rows]
@@ -104,8 +115,8 @@ class Pack:
 class Crops(torch.utils.data.Dataset):
     """Crop `i` is drawn from `seed` and `i` alone, so that a resumed run sees what an unbroken one would."""
 
-    def __init__(self, pack, side, seed, small=degraded):
-        self.pack, self.side, self.seed, self.small = pack, side, seed, small
+    def __init__(self, pack, side, seed):
+        self.pack, self.side, self.seed = pack, side, seed
 
     def __getitem__(self, index):
         """The large crop [3, side, side] and its small version [3, side/4, side/4], uint8."""
@@ -114,7 +125,7 @@ class Crops(torch.utils.data.Dataset):
             crop = self.one(rng)
             if crop.std() > 6 or rng.random() < 0.1:
                 break
-        small = self.small(crop, rng)
+        small = degraded(crop, rng)
         return tuple(torch.from_numpy(np.ascontiguousarray(a.transpose(2, 0, 1))) for a in (crop, small))
 
     def one(self, rng):
@@ -132,9 +143,9 @@ class Crops(torch.utils.data.Dataset):
             crop = crop[::-1]
         return np.ascontiguousarray(crop.transpose(1, 0, 2) if rng.random() < 0.5 else crop)
 
-    def batches(self, size, start, workers=0):
-        """Endless batches from crop `start` on, as floats in [-1, 1]."""
-        order = range(start, start + 2**40)
+    def batches(self, size, number, workers=0):
+        """Endless batches from `number` on, as floats in [-1, 1]. To be closed, lest workers stay."""
+        order = range(number * size, number * size + 2**40)
         loader = torch.utils.data.DataLoader(self, size, sampler=order, num_workers=workers, worker_init_fn=deaf)
         for batch in loader:
             yield [part.float() / 127.5 - 1 for part in batch]
@@ -150,9 +161,13 @@ def centre_crops(folder, side):
     """The middle of each picture of a folder and its clean reduction, [N, 3, side, side] and a quarter of it."""
     from degrade import clean
 
+    if not Path(folder).is_dir():
+        raise UserError(f"There is no folder {folder}.")
     large, small = [], []
     for path in sorted(p for p in Path(folder).iterdir() if p.suffix.lower() in PHOTOGRAPHS):
         picture = np.asarray(Image.open(path).convert("RGB"))
+        if min(picture.shape[:2]) < side:
+            raise UserError(f"{path} is smaller than {side} x {side}.")
         top, left = ((n - side) // 2 for n in picture.shape[:2])
         large.append(np.ascontiguousarray(picture[top : top + side, left : left + side]))
         small.append(clean(large[-1]))

@@ -7,9 +7,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from codec import Codec
 from networks import read_unet, read_vae
-from run import UserError
+from run import UserError, name_of
 from sampler import BETA_END, BETA_START, TRAIN_STEPS
 
 LIMIT = 16 * 2**20
@@ -34,18 +33,20 @@ INDEX = {
 }
 
 
-def averaged(network, run, names):
-    """`network` with the averaged weights of a run's checkpoint, by the first of `names` there is, if there is a run."""
+def states(run):
+    """What a run's checkpoint holds; nothing if there is no run."""
     if run is None:
-        return network
+        return {}
     checkpoint = run / "checkpoint.pt"
     if not checkpoint.exists():
         raise UserError(f"{run} holds no checkpoint.pt: name a folder that a training command wrote.")
-    saved = torch.load(checkpoint, map_location="cpu", weights_only=True)["state"]
-    name = next((n for n in names if n in saved), None)
-    if name is None:
-        raise UserError(f"{run} trained no such network.")
-    network.load_state_dict({k.removeprefix("network."): v for k, v in saved[name].items()})
+    return torch.load(checkpoint, map_location="cpu", weights_only=True)["state"]
+
+
+def averaged(network, saved):
+    """`network` with averaged weights of a checkpoint."""
+    prefix = "network."
+    network.load_state_dict({k.removeprefix(prefix): v for k, v in saved.items() if k.startswith(prefix)})
     return network
 
 
@@ -83,40 +84,67 @@ def history(run):
 
 def export(args):
     """Everything is written beside the goal first, which it then replaces."""
-    unet, vae = averaged(read_unet(args.init), args.unet, ["average"]), read_vae(args.init)
-    vae = averaged(vae, args.vae, ["vae average", "average"])
-    partial = args.out.with_name(f".{args.out.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    write_network(unet, partial / "unet")
-    write_network(vae, partial / "vqvae")
-    write_json(partial / "scheduler" / "scheduler_config.json", SCHEDULER)
-    write_json(partial / "model_index.json", INDEX)
+    out = args.out.resolve()
+    if out.exists() and not (out / "minkds.json").exists():
+        raise UserError(f"{args.out} is there already and no model folder: name another --out.")
+    runs = {"unet": args.unet, "vae": args.vae or args.unet}
+    found = {name: states(run).get(f"{name} average") for name, run in runs.items()}
+    for name, run in (("unet", args.unet), ("vae", args.vae)):
+        if run and found[name] is None:
+            raise UserError(f"{run} did not train the {name}.")
+    networks = {"unet": read_unet(args.init), "vae": read_vae(args.init)}
+    for name, saved in found.items():
+        if saved is not None:
+            averaged(networks[name], saved)
+    told = {name: run if found[name] is not None else None for name, run in runs.items()}
+    partial = out.with_name(f".{out.name}.partial")
+    try:
+        write(args, partial, networks, told)
+        old = out.with_name(f".{out.name}.old")
+        shutil.rmtree(old, ignore_errors=True)
+        if out.exists():
+            out.rename(old)
+        partial.rename(out)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    print(f"{args.out}: {size_of(out) / 2**20:.1f} MiB")
+
+
+def write(args, folder, networks, runs):
+    """The whole model folder."""
+    shutil.rmtree(folder, ignore_errors=True)
+    write_network(networks["unet"], folder / "unet")
+    write_network(networks["vae"], folder / "vqvae")
+    write_json(folder / "scheduler" / "scheduler_config.json", SCHEDULER)
+    write_json(folder / "model_index.json", INDEX)
     settings = json.loads((args.init / "minkds.json").read_text())
-    start = settings["name"]
-    settings["name"] = args.name or start
-    settings["preview"] = Codec.of_model(args.init).preview()
-    (partial / "minkds.json").write_text(flat(settings))
-    size = sum(f.stat().st_size for f in partial.rglob("*.safetensors"))
+    settings["name"] = args.name or settings["name"]
+    (folder / "minkds.json").write_text(flat(settings))
+    size = size_of(folder)
     if size > LIMIT:
         raise UserError(f"The weights take {size / 2**20:.1f} MiB in f16, more than 16: train a smaller network.")
-    (partial / "README.md").write_text(card(args, settings["name"], start, unet, vae, size))
-    if args.out.exists():
-        shutil.rmtree(args.out)
-    partial.rename(args.out)
-    print(f"{args.out}: {size / 2**20:.1f} MiB")
+    (folder / "README.md").write_text(card(settings["name"], networks, runs, size, args.init))
 
 
-def card(args, name, start, unet, vae, size):
+def size_of(folder):
+    """The weights' bytes."""
+    return sum(file.stat().st_size for file in folder.rglob("*.safetensors"))
+
+
+def card(name, networks, runs, size, init):
     millions = lambda network: f"{sum(p.numel() for p in network.parameters()) / 1e6:.2f}"  # noqa: E731
+    histories = {part: history(run) for part, run in runs.items()}
+    first = histories["unet"] or histories["vae"]
     facts = {
         "name": name,
-        "start": start,
+        "start": first["start"] if first else name_of(init),
         "megabytes": f"{size / 1e6:.1f}",
-        "unet": millions(unet),
-        "vae": millions(vae),
-        "unet_run": told(history(args.unet)),
-        "vae_run": told(history(args.vae)),
-        "data": data(history(args.unet) or history(args.vae)),
+        "unet": millions(networks["unet"]),
+        "vae": millions(networks["vae"]),
+        "unet_run": told(histories["unet"]),
+        "vae_run": "together with the UNet" if runs["vae"] == runs["unet"] and first else told(histories["vae"]),
+        "data": data(first),
     }
     return CARD.read_text().format(**facts)
 
@@ -128,7 +156,7 @@ def told(run):
     sittings = [
         f"to step {s['to']} ({s['minutes']:.0f} minutes on {s['machine']}: {s['arguments']})" for s in run["sittings"]
     ]
-    return "; ".join(sittings)
+    return f"{run['kind']}: " + "; ".join(sittings)
 
 
 def data(run):

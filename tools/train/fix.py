@@ -3,8 +3,6 @@
 import torch
 import torch.nn.functional as F
 
-from perceptual import enlarge_4x, reduce_4x
-
 # By how much the structure of a place must outweigh its noise for its detail to be believed.
 DOUBT = 4.0
 # Noise is measured over this many octaves: about fifteen pixels around.
@@ -12,12 +10,20 @@ OCTAVES = 5
 ROUNDS = 3
 
 
+def reduce_4x(x):
+    """The antialiased bicubic reduction that the program's `consistency` assumes."""
+    return F.interpolate(x, scale_factor=0.25, mode="bicubic", antialias=True, align_corners=False)
+
+
+def enlarge_4x(x):
+    return F.interpolate(x, scale_factor=4, mode="bicubic", align_corners=False)
+
+
 def blurred(x, distance=1):
-    """1 2 1 at `distance` pixels in both directions; edges are repeated."""
-    channels = x.shape[1]
-    kernel = torch.tensor([0.25, 0.5, 0.25], device=x.device)
-    kernel = (kernel[:, None] * kernel)[None, None].repeat(channels, 1, 1, 1)
-    return F.conv2d(F.pad(x, 4 * (distance,), mode="replicate"), kernel, groups=channels, dilation=distance)
+    """1 2 1 at `distance` pixels in both directions; edges are repeated. By sums: a convolution may be less exact."""
+    x = F.pad(x, 4 * (distance,), mode="replicate")
+    x = 0.25 * (x[..., : -2 * distance] + x[..., 2 * distance :]) + 0.5 * x[..., distance:-distance]
+    return 0.25 * (x[..., : -2 * distance, :] + x[..., 2 * distance :, :]) + 0.5 * x[..., distance:-distance, :]
 
 
 def local_mean(x):
@@ -42,7 +48,7 @@ def believed(reduced, small):
     structure = structure + (energy(fine[1] - fine[0]) - 4 * noise).clamp(min=0)
     # The last term stands for nothing but 0 / 0: a thousandth of an 8-bit step.
     belief = structure / (structure + DOUBT * noise + 1e-10)
-    return coarse[1] + fine[0] + belief * (fine[1] - fine[0])
+    return (coarse[1] + fine[0] + belief * (fine[1] - fine[0])).clamp(-1, 1)
 
 
 def clipped(x):

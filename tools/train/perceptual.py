@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from fix import reduce_4x, robust
+
 TAPS = (0, 2, 4, 7)
 
 
@@ -47,15 +49,6 @@ class FeatureDistance(nn.Module):
         return sum((a - b).square().sum(1).mean((1, 2)) for a, b in pairs) / len(pairs)
 
 
-def reduce_4x(x):
-    """The antialiased bicubic reduction that the program's `consistency` assumes."""
-    return F.interpolate(x, scale_factor=0.25, mode="bicubic", antialias=True, align_corners=False)
-
-
-def enlarge_4x(x):
-    return F.interpolate(x, scale_factor=4, mode="bicubic", align_corners=False)
-
-
 def laplacian(x):
     """What is finer than two pixels."""
     coarse = F.interpolate(F.avg_pool2d(x, 2), scale_factor=2, mode="bilinear", align_corners=False)
@@ -63,20 +56,25 @@ def laplacian(x):
 
 
 class PictureLoss(nn.Module):
-    """How far `drawn` is from `wanted`: pixels, edges, agreement after reduction, and features."""
+    """How far what is drawn, and then fixed in its colours, is from the original.
+
+    Pixels, edges and features are compared after the fix, as people see them; `reduced` before it: what is drawn must
+    agree with the original when both are reduced, lest all is left to the fix.
+    """
 
     def __init__(self, pixels=2.0, edges=0.5, reduced=3.0, features=1.0):
         super().__init__()
         self.weights = {"pixels": pixels, "edges": edges, "reduced": reduced, "features": features}
         self.distance = FeatureDistance()
 
-    def forward(self, drawn, wanted):
-        """[B, 3, H, W] in [-1, 1] each -> the weighted sum, and the parts by name."""
+    def forward(self, drawn, small, wanted):
+        """[B, 3, 4h, 4w], [B, 3, h, w], [B, 3, 4h, 4w] in [-1, 1] -> the weighted sum, and the parts by name."""
+        fixed = robust(drawn, small)
         parts = {
-            "pixels": (drawn - wanted).abs().mean(),
-            "edges": (laplacian(drawn) - laplacian(wanted)).abs().mean(),
+            "pixels": (fixed - wanted).abs().mean(),
+            "edges": (laplacian(fixed) - laplacian(wanted)).abs().mean(),
             "reduced": (reduce_4x(drawn) - reduce_4x(wanted)).abs().mean(),
-            "features": self.distance(drawn, wanted).mean(),
+            "features": self.distance(fixed, wanted).mean(),
         }
         return sum(self.weights[name] * part for name, part in parts.items()), parts
 

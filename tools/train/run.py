@@ -23,7 +23,7 @@ def whole_file(path):
     """A temporary path beside `path` that replaces it when the block ends well, and vanishes otherwise."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
     os.close(handle)
     try:
         yield Path(name)
@@ -70,20 +70,26 @@ class Machine:
 class Run:
     """A folder with `checkpoint.pt`, `curve.csv` and `curve.png`, and one sitting of training on it.
 
-    `state` holds everything with `state_dict`: networks, averages, optimizers. A sitting ends after `minutes`, at
-    `steps`, or at SIGTERM or SIGINT, and always leaves a checkpoint; one is written every few minutes, so that even
-    SIGKILL loses no more.
+    `state` holds everything with `state_dict`: networks, averages, optimizers; `kind` says what is trained, and a run
+    goes on as what it was. A sitting ends after `minutes`, at `steps`, or at SIGTERM or SIGINT, and always leaves a
+    checkpoint; one is written every few minutes, so that even SIGKILL loses no more.
     """
 
     SAVE_SECONDS = 180
+    WARM_UP = 100
+    MOST_SKIPPED = 20
 
-    def __init__(self, args, state, machine, licences, warm_up=100):
-        self.folder, self.state, self.minutes, self.last = args.run, state, args.minutes, args.steps
-        self.rate, self.warm_up, self.anneal = args.rate, warm_up, args.anneal
-        self.sittings, self.licences = [], licences
+    def __init__(self, args, kind, state, optimizer, machine, licences):
+        self.folder, self.kind, self.minutes, self.last = args.run, kind, args.minutes, args.steps
+        self.state, self.optimizer = {**state, "optimizer": optimizer}, optimizer
+        self.rate, self.anneal, self.every, self.seed = args.rate, args.anneal, args.every, args.seed
+        self.sittings, self.licences, self.start = [], licences, name_of(args.init)
         self.this = {"machine": machine.name, "arguments": arguments_of(args)}
         self.step, self.seconds, self.passed, self.stopping = 0, 0.0, 0.0, False
+        self.means, self.skipped = {}, 0
         self.folder.mkdir(parents=True, exist_ok=True)
+        for left in self.folder.glob(".*.partial"):
+            left.unlink()
         if self.checkpoint.exists():
             self.load()
 
@@ -93,30 +99,35 @@ class Run:
 
     def load(self):
         saved = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
+        if saved["kind"] != self.kind:
+            raise UserError(
+                f"{self.folder} was made by {saved['kind']}, this is {self.kind}: name another --run, "
+                "or `export` it and start from that with --init."
+            )
         for name, part in self.state.items():
             part.load_state_dict(saved["state"][name])
-        self.step, self.seconds = saved["step"], saved["seconds"]
-        self.sittings = saved["sittings"]
+        self.step, self.seconds, self.means = saved["step"], saved["seconds"], saved["means"]
+        self.sittings, self.start = saved["sittings"], saved["start"]
         print(f"goes on from step {self.step} of {self.folder}", flush=True)
 
     def save(self):
-        content = {"step": self.step, "seconds": self.seconds}
-        content["sittings"] = [*self.sittings, {**self.this, "to": self.step, "minutes": self.passed / 60}]
+        sittings = [*self.sittings, {**self.this, "to": self.step, "minutes": self.passed / 60}]
+        told = {"kind": self.kind, "start": self.start, "sittings": sittings}
+        content = {**told, "step": self.step, "seconds": self.seconds, "means": self.means}
         content["state"] = {name: part.state_dict() for name, part in self.state.items()}
         with whole_file(self.checkpoint) as partial:
             torch.save(content, partial)
-        told = {"sittings": content["sittings"], "licences": self.licences}
         with whole_file(self.folder / "run.json") as partial:
-            partial.write_text(json.dumps(told, indent=2) + "\n")
+            partial.write_text(json.dumps({**told, "licences": self.licences}, indent=2) + "\n")
 
-    def learning_rate(self, done, first):
-        """A short rise at each sitting's start; with `anneal` down to nothing along half a cosine."""
-        rise = min(1.0, (self.step - first + 1) / self.warm_up)
+    def learning_rate(self, done):
+        """A short rise at the start; with `anneal` down to nothing along half a cosine within the sitting."""
+        rise = min(1.0, (self.step + 1) / self.WARM_UP)
         fall = 0.5 + 0.5 * math.cos(math.pi * min(1.0, done)) if self.anneal else 1.0
         return self.rate * rise * fall
 
-    def sitting(self, optimizer):
-        """Yields before each step; the caller computes gradients, steps, and calls `log` now and then."""
+    def sitting(self):
+        """Yields before each step a generator for its chance; the caller calls `descend`, and `log` when it is due."""
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda *_: setattr(self, "stopping", True))
         first, start, before = self.step, time.monotonic(), self.seconds
@@ -129,9 +140,9 @@ class Run:
                 done = max(done, (self.step - first) / max(1, self.last - first))
             if done >= 1:
                 break
-            for group in optimizer.param_groups:
-                group["lr"] = self.learning_rate(done, first)
-            yield self.step
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.learning_rate(done)
+            yield torch.Generator().manual_seed(self.seed * 1_000_003 + self.step)
             self.step += 1
             if time.monotonic() - saved > self.SAVE_SECONDS:
                 self.save()
@@ -139,12 +150,33 @@ class Run:
         self.save()
         print(f"{'stopped' if self.stopping else 'done'} at step {self.step}", flush=True)
 
-    def log(self, values):
-        """One line to the screen and to the curves."""
-        row = {"step": self.step, "seconds": round(self.seconds), **values}
+    def descend(self, loss, parts):
+        """One step of the optimizer, unless the gradient is not finite; `parts` are averaged for the curves."""
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        weights = [p for group in self.optimizer.param_groups for p in group["params"]]
+        if not torch.nn.utils.clip_grad_norm_(weights, 1.0).isfinite():
+            self.skipped += 1
+            if self.skipped >= self.MOST_SKIPPED:
+                raise UserError(f"{self.skipped} gradients in a row are not finite: lower --rate.")
+            return
+        self.skipped = 0
+        self.optimizer.step()
+        for name, part in parts.items():
+            value = part.item()
+            self.means[name] = 0.98 * self.means.get(name, value) + 0.02 * value
+
+    @property
+    def is_due(self):
+        return self.step % self.every == 0
+
+    def log(self, judged):
+        """One line to the screen and to the curves: the smoothed losses, and what `judged` holds."""
+        row = {"step": self.step, "seconds": round(self.seconds), **self.means, **judged}
         print("  ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items()), flush=True)
         file = self.folder / "curve.csv"
-        known = rows_of(file)
+        # A killed run has said what it now says again.
+        known = [r for r in rows_of(file) if int(r["step"]) < self.step]
         known.append({k: f"{v:.6g}" for k, v in row.items()})
         names = list(dict.fromkeys(name for r in known for name in r))
         with whole_file(file) as partial, open(partial, "w", newline="") as out:
@@ -152,6 +184,11 @@ class Run:
             writer.writeheader()
             writer.writerows(known)
         draw(known, self.folder / "curve.png")
+
+
+def name_of(model):
+    """A model's own name."""
+    return json.loads((model / "minkds.json").read_text())["name"]
 
 
 def rows_of(file):
@@ -182,13 +219,16 @@ def draw(rows, out):
 
 
 class Average(torch.nn.Module):
-    """An exponential moving average of a network: what is shipped."""
+    """An exponential moving average of a network: what is shipped. At first it follows quickly."""
 
     def __init__(self, network, decay):
         super().__init__()
         self.network, self.decay = copy.deepcopy(network).requires_grad_(False), decay
+        self.register_buffer("updates", torch.zeros((), dtype=torch.long))
 
     @torch.no_grad()
     def update(self, other):
+        self.updates += 1
+        decay = min(self.decay, float(1 + self.updates) / float(10 + self.updates))
         for mine, new in zip(self.network.parameters(), other.parameters()):
-            mine.lerp_(new, 1 - self.decay)
+            mine.lerp_(new, 1 - decay)

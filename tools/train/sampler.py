@@ -1,13 +1,10 @@
-"""The sampler of the program, small: DDIM without noise, v-prediction, timesteps `trailing`, and the steering.
+"""The sampler of the program, small: DDIM without noise, v-prediction, timesteps `trailing`.
 
 Written for training, where single steps of it are needed; that it does what the program does is tested against
 diffusers' DDIMScheduler.
 """
 
-from itertools import pairwise
-
 import torch
-import torch.nn.functional as F
 
 BETA_START, BETA_END, TRAIN_STEPS = 0.0015, 0.0155, 1000
 
@@ -52,21 +49,10 @@ def predict(unet, x, small, t):
     return unet(torch.cat([x, small], 1), t).sample
 
 
-def shift(latents, bandwidth, patch):
-    """Mean shift of every patch of particles [N, C, H, W] of one picture, sides a multiple of `patch`."""
-    patches = F.pixel_unshuffle(latents, patch)
-    distance = (patches[:, None] - patches[None]).square().sum(2)
-    weight = torch.exp(-distance / (2 * bandwidth**2))
-    mean = torch.einsum("ijhw,jchw->ichw", weight, patches) / weight.sum(1)[:, None]
-    return F.pixel_shuffle(mean - patches, patch)
-
-
 def step(x, clean, t, following):
-    """From timestep `t` to `following`, which is negative at the end."""
-    if following < 0:
-        return clean
-    alpha, sigma = levels(torch.tensor([t]), x)
-    next_alpha, next_sigma = levels(torch.tensor([following]), x)
+    """From timesteps `t` [B] to `following` [B], both at least 0."""
+    alpha, sigma = levels(t, x)
+    next_alpha, next_sigma = levels(following, x)
     return next_alpha * clean + next_sigma * (x - alpha * clean) / sigma
 
 
@@ -75,23 +61,12 @@ def whole_path(steps):
     return [(t, t - TRAIN_STEPS // steps) for t in timesteps(steps)]
 
 
-def path_to(target, steps):
-    """The timestep `target` in even steps from pure noise."""
-    stops = [round(TRAIN_STEPS - 1 + i * (target - TRAIN_STEPS + 1) / steps) for i in range(steps + 1)] if steps else []
-    return list(pairwise(stops))
-
-
 @torch.no_grad()
-def walk(unet, small, noise, path, steer=None):
-    """Pairs of timesteps from pure noise on: where the sampler then stands.
-
-    `steer` moves the clean latents of each step, as steering does.
-    """
+def walk(unet, small, noise, path):
+    """Along pairs of timesteps from pure noise: where the sampler then stands. A negative timestep is the end."""
     x = noise
-    for t, following in path:
-        now = torch.full((len(x),), t, device=x.device)
-        clean = denoised(x, predict(unet, x, small, now), now)
-        if steer:
-            clean = clean + steer(clean)
-        x = step(x, clean, t, following)
+    for pair in path:
+        t, following = (torch.full((len(x),), t, device=x.device) for t in pair)
+        clean = denoised(x, predict(unet, x, small, t), t)
+        x = step(x, clean, t, following) if pair[1] >= 0 else clean
     return x

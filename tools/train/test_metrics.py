@@ -100,6 +100,11 @@ def test_the_table_has_noise_only_for_degraded_pictures():
     assert "| new, vanilla | 23.20 | 0.600 | 0.1000 | 0.3750 | 0.75 |" in table(MEANS, degraded=False)
 
 
+CARD = (
+    "a\n<!-- validate -->\nold\n<!-- /validate -->\n<!-- validate degraded -->\nold\n<!-- /validate -->\nc\n"
+)
+
+
 def test_only_the_named_block_of_a_card_is_replaced():
     first = filled(CARD, "", "new\n")
     assert first == CARD.replace("old", "new", 1)

@@ -1,4 +1,6 @@
-"""Trains the UNet: a part of each batch as diffusion does, the rest on what its own sampler runs into."""
+"""Trains the UNet: to tell noise from latents, as diffusion does, and by the pictures that come of it."""
+
+from contextlib import closing
 
 import torch
 import torch.nn.functional as F
@@ -6,40 +8,32 @@ import torch.nn.functional as F
 from codec import Codec
 from data import Crops, Pack, centre_crops
 from degrade import realistic
-from fix import robust
-from networks import clip_and_step, decode, new_unet, parameters, read_unet, read_vae
-from perceptual import FeatureDistance, PictureLoss, enlarge_4x, psnr
+from fix import enlarge_4x, robust
+from networks import decode, new_unet, parameters, read_unet, read_vae
+from perceptual import FeatureDistance, PictureLoss, psnr
 from run import Average, Machine, Run
-from sampler import denoised, noised, path_to, predict, shift, timesteps, velocity, walk, whole_path
+from sampler import denoised, noised, predict, step, velocity, walk, whole_path
 
 
-class Sampled:
-    """States that the sampler runs into: from noise, a chance number of steps on, now and then steered.
+def states(unet, latents, small, chance, machine):
+    """What the network is to see: the noised latents [B, C, h, w] their timesteps [B], and the true velocity.
 
-    Steered, the batch is particles of one picture, with the settings that the model recommends. The last step makes
-    the picture, so it comes up as often as all others together. Where many steps would be made, four that go as far
-    stand for them.
+    The later half is reached by one step of the sampler from further up: with the network's own errors in it, and yet
+    with the true picture. Whole runs of the sampler would teach it to trust nothing in a state, and that makes all
+    particles alike.
     """
-
-    STEPS = (5, 5, 5, 8, 10, 15)
-    STEERED = 0.4
-
-    def __init__(self, gamma=0.3, bandwidth=11.3, patch=4):
-        self.gamma, self.bandwidth, self.patch = gamma, bandwidth, patch
-
-    def steer(self, clean):
-        return self.gamma * shift(clean, self.bandwidth, self.patch)
-
-    def states(self, unet, small, steered, chance):
-        """`small` [B, 3, h, w] -> states [B, 8, h, w] and their timesteps [B]."""
-        below = lambda n: int(torch.randint(n, (), generator=chance))  # noqa: E731
-        steps = self.STEPS[below(len(self.STEPS))]
-        done = min(below(2 * steps - 2), steps - 1)
-        t = timesteps(steps)[done]
-        shape = (len(small), unet.config.out_channels, *small.shape[2:])
-        noise = torch.randn(shape, generator=chance).to(small.device)
-        x = walk(unet, small, noise, path_to(t, min(done, 4)), self.steer if steered else None)
-        return x, torch.full((len(x),), t, device=x.device)
+    draw = lambda sampler, *shape: sampler(shape, generator=chance).to(latents.device)  # noqa: E731
+    count, half = len(latents), len(latents) // 2
+    # More at the noisy end, where the picture is decided.
+    t = (999.99 * (1 - draw(torch.rand, count) ** 1.5)).long()
+    noise = draw(torch.randn, *latents.shape)
+    x = noised(latents, noise, t)
+    above = (t[half:] + 50 + (200 * draw(torch.rand, count - half)).long()).clamp(max=999)
+    with torch.no_grad(), machine.autocast():
+        higher = noised(latents[half:], noise[half:], above)
+        clean = denoised(higher, predict(unet, higher, small[half:], above).float(), above)
+    x = torch.cat([x[:half], step(higher, clean, above, t[half:])])
+    return x, t, velocity(latents, noise, t)
 
 
 class Judge:
@@ -55,13 +49,13 @@ class Judge:
         self.distance = machine.placed(FeatureDistance())
 
     @torch.no_grad()
-    def __call__(self, unet, draw, steps):
+    def __call__(self, unet, vae, steps):
         """PSNR, and the feature distance as a share of bicubic's, for one sample of each crop."""
         chance = torch.Generator().manual_seed(7)
         result = {}
         for name, small in (("clean", self.clean), ("degraded", self.degraded)):
             noise = torch.randn(len(small), unet.config.out_channels, *small.shape[2:], generator=chance)
-            drawn = robust(draw(walk(unet, small, noise.to(small.device), whole_path(steps))), small)
+            drawn = robust(decode(vae, walk(unet, small, noise.to(small.device), whole_path(steps))), small)
             bicubic = enlarge_4x(small).clamp(-1, 1)
             far = self.distance(drawn, self.large).mean() / self.distance(bicubic, self.large).mean()
             result[f"{name} psnr"] = psnr(drawn, self.large)
@@ -74,55 +68,35 @@ def train(args):
     codec = Codec.of_model(args.init).to(machine.device)
     unet = machine.placed(new_unet() if args.scratch else read_unet(args.init))
     vae = machine.placed(read_vae(args.decoder or args.init)).requires_grad_(False)
-    trained = {"average": unet}
+    trained = {"unet": unet}
     if args.through == "both":
-        trained["vae average"] = vae
+        trained["vae"] = vae
         for part in (vae.decoder, vae.post_quant_conv):
             part.requires_grad_(True)
     averages = {name: Average(network, args.average) for name, network in trained.items()}
     weights = [w for w in parameters(unet, vae) if w.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=args.rate, betas=(0.9, 0.99), weight_decay=1e-4)
-    run = Run(args, {"unet": unet, "vae": vae, "optimizer": optimizer, **averages}, machine, pack.licences)
+    state = trained | {f"{name} average": average for name, average in averages.items()}
+    run = Run(args, f"train-unet --through {args.through}", state, optimizer, machine, pack.licences)
     judge = Judge(args.validation, machine) if args.validation else None
     loss_of = machine.placed(PictureLoss(features=args.features))
-    crops = Crops(pack, args.crop, args.seed)
-    batches = crops.batches(args.batch, run.step * args.batch, machine.workers)
-    sampled, plain = Sampled(), args.batch // 4
-    network = machine.compiled(unet)
-    drawing = codec.decode if args.through == "codec" else lambda z: decode(vae, z)
-    means = {}
+    network, decoder = machine.compiled(unet), machine.compiled(vae.decoder)
+    draw = codec.decode if args.through == "codec" else lambda z: decode(vae, z, decoder)
+    half = args.batch // 2
 
-    for step in run.sitting(optimizer):
-        large, small = (a.to(machine.device) for a in next(batches))
-        chance = torch.Generator().manual_seed(args.seed * 1_000_003 + step)
-        steered = bool(torch.rand((), generator=chance) < sampled.STEERED)
-        if steered:
-            large[plain:], small[plain:] = large[plain:][:1], small[plain:][:1]
-        latents = codec.encode(large)
-        with machine.autocast():
-            x, t = sampled.states(unet, small[plain:], steered, chance)
-            noise = torch.randn(latents[:plain].shape, generator=chance).to(latents.device)
-            times = torch.randint(1000, (plain,), generator=chance).to(latents.device)
-            x = torch.cat([noised(latents[:plain], noise, times), x])
-            t = torch.cat([times, t])
-            v = predict(network, x, small, t).float()
-            clean = denoised(x, v, t)[plain:]
-            if steered:
-                clean = clean + sampled.steer(clean)
-            drawn = drawing(clean).float()
-        drawn = robust(drawn, small[plain:])
-        wanted = codec.decode(latents[plain:]) if args.through == "codec" else large[plain:]
-        picture, parts = loss_of(drawn, wanted)
-        wrong = F.mse_loss(v[:plain], velocity(latents[:plain], noise, times))
-        clip_and_step(optimizer, picture + wrong)
-        for name, average in averages.items():
-            average.update(trained[name])
-        for name, value in {"velocity": wrong, **parts}.items():
-            means[name] = 0.98 * means.get(name, value.item()) + 0.02 * value.item()
-        if step % args.every == 0:
-            mean_of = {name: average.network for name, average in averages.items()}
-            judged = {}
-            if judge:
-                judged_vae = mean_of.get("vae average", vae)
-                judged = judge(mean_of["average"], lambda z: decode(judged_vae, z), args.sampler_steps)
-            run.log({**means, **judged})
+    with closing(Crops(pack, args.crop, args.seed).batches(args.batch, run.step, machine.workers)) as batches:
+        for chance in run.sitting():
+            large, small = (a.to(machine.device) for a in next(batches))
+            latents = codec.encode(large)
+            x, t, wanted = states(unet, latents, small, chance, machine)
+            with machine.autocast():
+                v = predict(network, x, small, t).float()
+                drawn = draw(denoised(x, v, t)).float()
+            picture, parts = loss_of(drawn, small, large if args.through != "codec" else codec.decode(latents))
+            wrong = F.mse_loss(v[:half], wanted[:half])
+            run.descend(picture + wrong, {"velocity": wrong, **parts})
+            for name, average in averages.items():
+                average.update(trained[name])
+            if run.is_due:
+                mean_of = {"vae": vae} | {name: average.network for name, average in averages.items()}
+                run.log(judge(mean_of["unet"], mean_of["vae"], args.sampler_steps) if judge else {})

@@ -28,11 +28,11 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 import metrics
-from degrade import realistic
+from data import PHOTOGRAPHS
+from degrade import clean, realistic
 from perceptual import FeatureDistance
-from run import UserError
+from run import UserError, whole_file
 
-ENDINGS = {".jpg", ".jpeg", ".png", ".webp"}
 PROGRAM_WORDS = ["--no-gui", "--quiet", "--no-check", "--no-provenance", "--no-resume", "--device", "cpu"]
 MODES = {"vanilla": ["--vanilla"], "KDS": []}
 COLUMNS = ["psnr", "ssim", "gmsd", "feat", "noise"]
@@ -74,6 +74,8 @@ def named(text):
 
 
 def validate(options):
+    if not options.program.is_file():
+        raise UserError(f"There is no program at {options.program}: build it first.")
     originals = {path.stem: centre(path, options.crop) for path in found(options.pictures)}
     small = reduced(originals, options)
     results = {"bicubic": {name: bicubic(low) for name, low in small.items()}}
@@ -93,7 +95,8 @@ def validate(options):
     text = f"{setup(options, rows)}\n\n{table(means, options.degraded)}\n"
     (options.out / "table.md").write_text(text)
     if options.card:
-        options.card.write_text(filled(options.card.read_text(), options.block, text))
+        with whole_file(options.card) as partial:
+            partial.write_text(filled(options.card.read_text(), options.block, text))
     if options.sheet:
         sheet(originals, small, results, options.zoom).save(options.out / "sheet.png")
 
@@ -103,7 +106,9 @@ def validate(options):
 
 def found(folder):
     """The pictures in a folder, sorted."""
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in ENDINGS)
+    if not folder.is_dir():
+        raise UserError(f"There is no folder {folder}.")
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in PHOTOGRAPHS)
     if not paths:
         raise UserError(f"no picture in {folder}")
     return paths
@@ -127,7 +132,7 @@ def reduced(originals, options):
             rng = np.random.default_rng([options.seed, index])
             low = Image.fromarray(realistic(np.asarray(original), rng))
         else:
-            low = original.resize((original.width // 4, original.height // 4), Image.Resampling.BICUBIC)
+            low = Image.fromarray(clean(np.asarray(original)))
         path = folder / f"{name}.png"
         if not path.exists() or Image.open(path).tobytes() != low.tobytes():
             low.save(path)
