@@ -6,6 +6,7 @@ and training can go on from any model folder.
 """
 
 import json
+import shutil
 
 import torch
 import torch.nn.functional as F
@@ -60,10 +61,13 @@ class Codec:
 
 
 def fit(args):
-    """Writes a folder with a codec and nothing else, to start from with --scratch."""
+    """Writes a copy of a model with a codec of its own, to start from with --scratch: the weights do not fit it."""
+    if args.out.exists():
+        raise UserError(f"{args.out} is there already: name another --out.")
     crops = Crops(Pack(args.pack), 128, seed=0)
     pictures = torch.stack([crops[i][0] for i in range(args.crops)]).float() / 127.5 - 1
     settings = json.loads((args.init / "minkds.json").read_text())
     settings |= {"name": args.name, "preview": Codec.fitted(pictures, args.channels).preview()}
+    shutil.copytree(args.init, args.out)
     with whole_file(args.out / "minkds.json") as partial:
         partial.write_text(json.dumps(settings, indent=2) + "\n")

@@ -16,24 +16,25 @@ from sampler import denoised, noised, predict, step, velocity, walk, whole_path
 
 
 def states(unet, latents, small, chance, machine):
-    """What the network is to see: the noised latents [B, C, h, w] their timesteps [B], and the true velocity.
+    """What the network is to see: noised latents [B, C, h, w] and their timesteps [B]; and the true velocity.
 
-    The later half is reached by one step of the sampler from further up: with the network's own errors in it, and yet
-    with the true picture. Whole runs of the sampler would teach it to trust nothing in a state, and that makes all
-    particles alike.
+    The earlier half is noised as diffusion does. The later half, at the last 600 timesteps, is reached by one step of
+    the sampler from further up: with the network's own errors in it, and yet with the true picture. Whole runs of the
+    sampler would teach it to trust nothing in a state, and that makes all particles alike.
     """
     draw = lambda sampler, *shape: sampler(shape, generator=chance).to(latents.device)  # noqa: E731
-    count, half = len(latents), len(latents) // 2
+    half = len(latents) // 2
     # More at the noisy end, where the picture is decided.
-    t = (999.99 * (1 - draw(torch.rand, count) ** 1.5)).long()
+    plain = 999.99 * (1 - draw(torch.rand, half) ** 1.5)
+    late = 20 + 580 * draw(torch.rand, len(latents) - half)
+    above = (late + 50 + 350 * draw(torch.rand, len(late))).long()
+    t = torch.cat([plain, late]).long()
     noise = draw(torch.randn, *latents.shape)
     x = noised(latents, noise, t)
-    above = (t[half:] + 50 + (200 * draw(torch.rand, count - half)).long()).clamp(max=999)
     with torch.no_grad(), machine.autocast():
         higher = noised(latents[half:], noise[half:], above)
         clean = denoised(higher, predict(unet, higher, small[half:], above).float(), above)
-    x = torch.cat([x[:half], step(higher, clean, above, t[half:])])
-    return x, t, velocity(latents, noise, t)
+    return torch.cat([x[:half], step(higher, clean, above, t[half:])]), t, velocity(latents, noise, t)
 
 
 class Judge:
@@ -50,17 +51,24 @@ class Judge:
 
     @torch.no_grad()
     def __call__(self, unet, vae, steps):
-        """PSNR, and the feature distance as a share of bicubic's, for one sample of each crop."""
+        """PSNR, and the feature distance as a share of bicubic's, for one sample of each crop.
+
+        `gain`: by how many dB the mean of two samples is better than one, which is what steering has to work with.
+        """
         chance = torch.Generator().manual_seed(7)
         result = {}
         for name, small in (("clean", self.clean), ("degraded", self.degraded)):
-            noise = torch.randn(len(small), unet.config.out_channels, *small.shape[2:], generator=chance)
-            drawn = robust(decode(vae, walk(unet, small, noise.to(small.device), whole_path(steps))), small)
+            one, other = (self.drawn(unet, vae, small, steps, chance) for _ in range(2))
             bicubic = enlarge_4x(small).clamp(-1, 1)
-            far = self.distance(drawn, self.large).mean() / self.distance(bicubic, self.large).mean()
-            result[f"{name} psnr"] = psnr(drawn, self.large)
+            far = self.distance(one, self.large).mean() / self.distance(bicubic, self.large).mean()
+            result[f"{name} psnr"] = psnr(one, self.large)
+            result[f"{name} gain"] = psnr((one + other) / 2, self.large) - result[f"{name} psnr"]
             result[f"{name} features/bicubic"] = far.item()
         return result
+
+    def drawn(self, unet, vae, small, steps, chance):
+        noise = torch.randn(len(small), unet.config.out_channels, *small.shape[2:], generator=chance)
+        return robust(decode(vae, walk(unet, small, noise.to(small.device), whole_path(steps))), small)
 
 
 def train(args):
@@ -91,8 +99,9 @@ def train(args):
             x, t, wanted = states(unet, latents, small, chance, machine)
             with machine.autocast():
                 v = predict(network, x, small, t).float()
-                drawn = draw(denoised(x, v, t)).float()
-            picture, parts = loss_of(drawn, small, large if args.through != "codec" else codec.decode(latents))
+                drawn = draw(denoised(x, v, t)[half:]).float()
+            target = codec.decode(latents[half:]) if args.through == "codec" else large[half:]
+            picture, parts = loss_of(drawn, small[half:], target)
             wrong = F.mse_loss(v[:half], wanted[:half])
             run.descend(picture + wrong, {"velocity": wrong, **parts})
             for name, average in averages.items():
