@@ -10,7 +10,7 @@ use crate::settings::ColorFix;
 const LEVELS: u32 = 5;
 
 /// `robust` counts noise this many times when it weighs a place's structure against it …
-const DOUBT: f32 = 4.0;
+const DOUBT: f32 = 2.0;
 /// … takes what exceeds the noise this many times for structure …
 const OUTSTANDING: f32 = 4.0;
 /// … and calls noise at most this many times what there is all around.

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 
 # By how much the structure of a place must outweigh its noise for its detail to be believed.
-DOUBT = 4.0
+DOUBT = 2.0
 # Noise is measured over this many octaves: about fifteen pixels around.
 OCTAVES = 5
 ROUNDS = 3
