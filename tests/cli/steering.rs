@@ -135,6 +135,7 @@ fn every_setting_has_an_effect() {
         "--steps 4 --bandwidth 9 --eta 0.5",
         "--steps 4 --bandwidth 9 --seed 1",
         "--steps 4 --bandwidth 9 --color-fix consistency",
+        "--steps 4 --bandwidth 9 --color-fix robust",
     ] {
         assert!(run(change) != plain, "{change}");
     }
@@ -294,7 +295,7 @@ fn colours_are_kept_by_default_with_the_bundled_model_alone() {
     let bundled = "--no-gui --steps 2 --particles 1";
     room.enlarged(&format!("{bundled} --save-latents start.st"));
     for (words, default) in [
-        (bundled, "consistency"),
+        (bundled, "robust"),
         (
             "--no-gui --no-check --steps 2 --particles 1 --latents start.st",
             "none",
@@ -306,9 +307,9 @@ fn colours_are_kept_by_default_with_the_bundled_model_alone() {
         ("TINY", "none"),
     ] {
         let with = |fix: &str| room.enlarged(&format!("{words} --color-fix {fix}"));
-        let (none, consistency) = (with("none"), with("consistency"));
-        assert!(none != consistency, "{words}: the fix does nothing");
-        let expected = if default == "none" { none } else { consistency };
+        let (none, robust) = (with("none"), with("robust"));
+        assert!(none != robust, "{words}: the fix does nothing");
+        let expected = if default == "none" { none } else { robust };
         assert!(room.enlarged(words) == expected, "{words}: not {default}");
     }
 }
@@ -317,7 +318,7 @@ fn colours_are_kept_by_default_with_the_bundled_model_alone() {
 fn the_consistent_result_reduced_is_the_input() {
     let room = Room::new();
     room.picture("a.png", 16, 12);
-    room.succeeds("--no-gui a.png -o b.png");
+    room.succeeds("--no-gui a.png -o b.png --color-fix consistency");
     let result = room.decoded("b.png").into_rgb32f();
     let reduced = minkds::image_io::resize::reduce_x4(&result, 64, 48, 3);
     let input = room.decoded("a.png").into_rgb32f();
