@@ -288,9 +288,9 @@ fn the_preset_is_minkds_and_single_flags_override_it() {
     room.enlarged("--no-gui --no-check --model MODEL --preset minkds");
 }
 
-/// `consistency` is the default where the issue says so, and `none` everywhere else.
+/// What the model recommends is the default, and `none` where none does, or with start noise or a preset.
 #[test]
-fn colours_are_kept_by_default_with_the_bundled_model_alone() {
+fn colours_are_kept_by_default_where_a_model_recommends_it() {
     let room = room();
     let bundled = "--no-gui --steps 2 --particles 1";
     room.enlarged(&format!("{bundled} --save-latents start.st"));
