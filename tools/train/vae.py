@@ -88,7 +88,7 @@ class Encoding:
 
 
 class Finetuning:
-    """On the sampler's own latents for half of each batch, on true ones for the rest."""
+    """On the sampler's own latents for three quarters of each batch, on true ones for the rest."""
 
     def __init__(self, args, machine, codec, vae):
         self.machine, self.codec, self.vae, self.steps = machine, codec, vae, args.sampler_steps
@@ -97,12 +97,13 @@ class Finetuning:
         self.judge = Judge(args.validation, machine) if args.validation else None
 
     def loss(self, large, small, chance):
-        half, true = len(large) // 2, self.codec.encode(large)
-        noise = torch.randn(true[:half].shape, generator=chance).to(self.machine.device)
+        true = self.codec.encode(large)
+        count = len(true) - len(true) // 4
+        noise = torch.randn(true[:count].shape, generator=chance).to(self.machine.device)
         with self.machine.autocast():
-            sampled = walk(self.unet, small[:half], noise, whole_path(self.steps)).float()
+            sampled = walk(self.unet, small[:count], noise, whole_path(self.steps)).float()
             # True latents keep the decoder honest: what is in the latents stays in the picture.
-            drawn = decode(self.vae, torch.cat([sampled, true[half:]])).float()
+            drawn = decode(self.vae, torch.cat([sampled, true[count:]])).float()
         return self.loss_of(drawn, small, large)
 
     def judged(self, vae):
