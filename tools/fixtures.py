@@ -880,11 +880,14 @@ def color(out, args):
     coarse = normal(generator, 1, 3, 4, 6)
     shared = torch.nn.functional.interpolate(coarse, (height, width), mode="bilinear") * 0.15 + 0.5
     shared[..., 10:12, :] += 0.2
+    shared = 2 * shared - 1
     reduced = shared + 0.02 * normal(generator, 1, 3, height, width) * (torch.arange(width) < 14)
     small = shared + 0.03 * normal(generator, 1, 3, height, width) * (torch.arange(width) > 22)
+    small = small + 0.3 * normal(generator, 1, 3, height, width) * (torch.arange(width) > 33)
     small[..., 18, 8] = 0.9
+    reduced, small = reduced.clamp(-1, 1), small.clamp(-1, 1)
     arrays = {"reduced": reduced, "input": small, "believed": believed(reduced, small)}
-    write_tensors(out / "color.safetensors", {k: v[0].permute(1, 2, 0) for k, v in arrays.items()})
+    write_tensors(out / "color.safetensors", {k: v[0].permute(1, 2, 0) / 2 + 0.5 for k, v in arrays.items()})
 
 
 # G. Files that must be refused -----------------------------------------------------------------------------------

@@ -13,8 +13,10 @@ const LEVELS: u32 = 5;
 const DOUBT: f32 = 2.0;
 /// … takes what exceeds the noise this many times for structure …
 const OUTSTANDING: f32 = 4.0;
-/// … and calls noise at most this many times what there is all around.
+/// … calls noise at most this many times what there is all around …
 const EVEN: f32 = 2.0;
+/// … and never more than this energy, a standard deviation of 15 of 255: what is louder is a pattern.
+const LOUDEST: f32 = (15.0 / 255.0) * (15.0 / 255.0);
 /// `robust` measures noise over this many octaves: about fifteen pixels around.
 const NOISE_OCTAVES: u32 = 5;
 
@@ -129,8 +131,8 @@ pub fn robust(result: &mut Rgb, input: &Rgb) {
 /// What of the `input` a result that reduces to `reduced` ought to reduce to, `[H, W, 3]` all.
 ///
 /// That is all that is coarse, and what is fine where the result has structure or the input more than
-/// noise. Noise is what fine energy the input has more than the result, if it is about the same all around:
-/// a star that the network missed stands out from it. The weight of the input's detail is Wiener's,
+/// noise. Noise is what fine energy the input has more than the result, if it is about the same all around,
+/// and little: a star that the network missed stands out from it, and a dither pattern is too loud. The weight of the input's detail is Wiener's,
 /// structure / (structure + noise), with the noise counted [`DOUBT`]-fold.
 fn believed(reduced: &[f32], input: &[f32], width: usize, height: usize) -> Vec<f32> {
     let local_mean = |values: &[f32]| local_mean::<1>(values, width, height);
@@ -148,7 +150,7 @@ fn believed(reduced: &[f32], input: &[f32], width: usize, height: usize) -> Vec<
     }
     let structure = less(&local_mean(&energy(reduced)), &energy(&coarse[0]));
     let belief = |pixel: usize| {
-        let noise = excess[pixel].min(EVEN * around[pixel]);
+        let noise = excess[pixel].min(EVEN * around[pixel]).min(LOUDEST);
         let outstanding = (energies[2][pixel] - OUTSTANDING * noise).max(0.0);
         let structure = structure[pixel].max(0.0) + outstanding;
         // The last term stands for nothing but 0 / 0: a thousandth of an 8-bit step.
@@ -309,6 +311,27 @@ mod tests {
         };
         // Of white noise 1 4 6 4 1 twice leaves 0.27.
         assert!(deviation(&reduced) < 0.35 * deviation(&input.values));
+    }
+
+    #[test]
+    fn a_pattern_is_no_noise() {
+        let value = |i: usize| ((i / 3 + i / 3 / 16) % 2) as f32;
+        let input = Rgb {
+            width: 16,
+            height: 16,
+            values: (0..16 * 16 * 3).map(value).collect(),
+        };
+        let gray = Rgb {
+            width: 64,
+            height: 64,
+            values: vec![0.5; 64 * 64 * 3],
+        };
+        let (mut robustly, mut consistently) = (gray.clone(), gray);
+        robust(&mut robustly, &input);
+        consistency(&mut consistently, &input);
+        let pairs = robustly.values.iter().zip(&consistently.values);
+        let worst = pairs.fold(0f32, |worst, (a, b)| worst.max((a - b).abs()));
+        assert!(worst < 0.05, "{worst}");
     }
 
     #[test]

@@ -5,6 +5,8 @@ import torch.nn.functional as F
 
 # By how much the structure of a place must outweigh its noise for its detail to be believed.
 DOUBT = 2.0
+# What has more energy is a pattern: a standard deviation of 15 of 255.
+LOUDEST = (2 * 15 / 255) ** 2
 # Noise is measured over this many octaves: about fifteen pixels around.
 OCTAVES = 5
 ROUNDS = 3
@@ -34,7 +36,7 @@ def believed(reduced, small):
     """What of `small` a result that reduces to `reduced` ought to reduce to, both [B, 3, h, w].
 
     All that is coarse, and what is fine where the result has structure or the input more than noise. Noise is what
-    the input has more than the result, if it is about the same all around.
+    the input has more than the result, if it is about the same all around, and little.
     """
     energy = lambda x: local_mean(x**2).mean(1, keepdim=True)  # noqa: E731
     coarse = [local_mean(reduced), local_mean(small)]
@@ -43,7 +45,7 @@ def believed(reduced, small):
     around = excess
     for octave in range(OCTAVES):
         around = blurred(around, 2**octave)
-    noise = torch.minimum(excess, 2 * around)
+    noise = torch.minimum(excess, 2 * around).clamp(max=LOUDEST)
     structure = (local_mean(reduced**2) - coarse[0] ** 2).mean(1, keepdim=True).clamp(min=0)
     structure = structure + (energy(fine[1] - fine[0]) - 4 * noise).clamp(min=0)
     # The last term stands for nothing but 0 / 0: a thousandth of an 8-bit step.
