@@ -132,8 +132,9 @@ pub fn robust(result: &mut Rgb, input: &Rgb) {
 ///
 /// That is all that is coarse, and what is fine where the result has structure or the input more than
 /// noise. Noise is what fine energy the input has more than the result, if it is about the same all around,
-/// and little: a star that the network missed stands out from it, and a dither pattern is too loud. The weight of the input's detail is Wiener's,
-/// structure / (structure + noise), with the noise counted [`DOUBT`]-fold.
+/// and little: a star that the network missed stands out from it, and a dither pattern is too loud. The
+/// weight of the input's detail is Wiener's, structure / (structure + noise), with the noise counted
+/// [`DOUBT`]-fold.
 fn believed(reduced: &[f32], input: &[f32], width: usize, height: usize) -> Vec<f32> {
     let local_mean = |values: &[f32]| local_mean::<1>(values, width, height);
     let coarse = [reduced, input].map(|values| self::local_mean::<3>(values, width, height));
@@ -214,6 +215,22 @@ mod tests {
         }
     }
 
+    fn gray(side: usize) -> Rgb {
+        Rgb {
+            width: side,
+            height: side,
+            values: vec![0.5; side * side * 3],
+        }
+    }
+
+    fn reduced(picture: &Rgb) -> Rgb {
+        Rgb {
+            width: picture.width / 4,
+            height: picture.height / 4,
+            values: reduce_x4(&picture.values, picture.width, picture.height, 3),
+        }
+    }
+
     #[test]
     fn the_result_reduced_equals_the_input() {
         // A result without any relation to the input: the hardest case.
@@ -255,11 +272,7 @@ mod tests {
 
     #[test]
     fn wavelet_takes_what_is_coarse_from_the_input_and_keeps_what_is_fine() {
-        let input = Rgb {
-            width: 32,
-            height: 32,
-            values: vec![0.5; 32 * 32 * 3],
-        };
+        let input = gray(32);
         let fine = |i: usize| {
             if (i / 3 + i / 3 / 128).is_multiple_of(2) {
                 0.05
@@ -296,11 +309,7 @@ mod tests {
         let mut input = picture(64, 0.03);
         let star = (20 * 64 + 20) * 3;
         input.values[star..star + 3].fill(1.0);
-        let mut fixed = Rgb {
-            width: 256,
-            height: 256,
-            values: vec![0.5; 256 * 256 * 3],
-        };
+        let mut fixed = gray(256);
         robust(&mut fixed, &input);
         let reduced = reduce_x4(&fixed.values, 256, 256, 3);
         assert!(reduced[star] > 0.85, "the star is {}", reduced[star]);
@@ -321,11 +330,7 @@ mod tests {
             height: 16,
             values: (0..16 * 16 * 3).map(value).collect(),
         };
-        let gray = Rgb {
-            width: 64,
-            height: 64,
-            values: vec![0.5; 64 * 64 * 3],
-        };
+        let gray = gray(64);
         let (mut robustly, mut consistently) = (gray.clone(), gray);
         robust(&mut robustly, &input);
         consistency(&mut consistently, &input);
@@ -337,11 +342,7 @@ mod tests {
     #[test]
     fn robust_is_consistency_where_the_result_is_as_lively_as_the_input() {
         let original = picture(256, 0.1);
-        let input = Rgb {
-            width: 64,
-            height: 64,
-            values: reduce_x4(&original.values, 256, 256, 3),
-        };
+        let input = reduced(&original);
         // The same picture, in wrong colours and with detail of its own.
         let other = picture(512, 0.1);
         let values = original.values.iter().zip(&other.values[3 * 512 * 100..]);
@@ -384,11 +385,7 @@ mod tests {
     #[test]
     fn a_consistent_result_is_left_alone() {
         let result = picture(64, 0.1);
-        let input = Rgb {
-            width: 16,
-            height: 16,
-            values: reduce_x4(&result.values, 64, 64, 3),
-        };
+        let input = reduced(&result);
         let mut fixed = result.clone();
         consistency(&mut fixed, &input);
         assert_eq!(fixed, result);

@@ -59,13 +59,13 @@ def main():
     command.add_argument("--out", type=Path, required=True)
     command.set_defaults(run_command=export)
 
-    for name, add, words in (
-        ("validate", "validate", "enlarges pictures with the program and compares: tables, sheets, bars"),
-        ("pictures", "pictures", "collects a second set of pictures from packages"),
+    for name, words in (
+        ("validate", "enlarges pictures with the program and compares: tables, sheets, bars"),
+        ("pictures", "collects a second set of pictures from packages"),
     ):
         command = commands.add_parser(name, help=words)
         if name in sys.argv[1:2]:
-            __import__(add).add_arguments(command)
+            __import__(name).add_arguments(command)
 
     args = parser.parse_args()
     try:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from degrade import degraded
+from degrade import clean, degraded
 from run import UserError, whole_file
 
 PHOTOGRAPHS = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"}
@@ -157,21 +157,25 @@ def deaf(_):
         signal.signal(name, signal.SIG_IGN)
 
 
+def photographs(folder):
+    """The photographs in a folder, sorted; at least one."""
+    if not folder.is_dir():
+        raise UserError(f"There is no folder {folder}.")
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in PHOTOGRAPHS)
+    if not paths:
+        raise UserError(f"{folder} holds no photographs.")
+    return paths
+
+
 def centre_crops(folder, side):
     """The middle of each picture of a folder and its clean reduction, [N, 3, side, side] and a quarter of it."""
-    from degrade import clean
-
-    if not Path(folder).is_dir():
-        raise UserError(f"There is no folder {folder}.")
     large, small = [], []
-    for path in sorted(p for p in Path(folder).iterdir() if p.suffix.lower() in PHOTOGRAPHS):
+    for path in photographs(folder):
         picture = np.asarray(Image.open(path).convert("RGB"))
         if min(picture.shape[:2]) < side:
             raise UserError(f"{path} is smaller than {side} x {side}.")
         top, left = ((n - side) // 2 for n in picture.shape[:2])
         large.append(np.ascontiguousarray(picture[top : top + side, left : left + side]))
         small.append(clean(large[-1]))
-    if not large:
-        raise UserError(f"{folder} holds no photographs.")
     stacked = (torch.from_numpy(np.stack(a)).permute(0, 3, 1, 2) for a in (large, small))
     return tuple(a.float() / 127.5 - 1 for a in stacked)

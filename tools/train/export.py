@@ -43,11 +43,10 @@ def states(run):
     return torch.load(checkpoint, map_location="cpu", weights_only=True)["state"]
 
 
-def averaged(network, saved):
-    """`network` with averaged weights of a checkpoint."""
+def load_average(network, saved):
+    """Gives `network` the averaged weights of a checkpoint."""
     prefix = "network."
     network.load_state_dict({k.removeprefix(prefix): v for k, v in saved.items() if k.startswith(prefix)})
-    return network
 
 
 def write_json(path, content):
@@ -95,7 +94,7 @@ def export(args):
     networks = {"unet": read_unet(args.init), "vae": read_vae(args.init)}
     for name, saved in found.items():
         if saved is not None:
-            averaged(networks[name], saved)
+            load_average(networks[name], saved)
     told = {name: run if found[name] is not None else None for name, run in runs.items()}
     partial = out.with_name(f".{out.name}.partial")
     try:

@@ -5,7 +5,11 @@ import torch.nn.functional as F
 
 # By how much the structure of a place must outweigh its noise for its detail to be believed.
 DOUBT = 2.0
-# What has more energy is a pattern: a standard deviation of 15 of 255.
+# What exceeds the noise this many times is structure ...
+OUTSTANDING = 4.0
+# ... noise is at most this many times what there is all around ...
+EVEN = 2.0
+# ... and what has more energy is a pattern: a standard deviation of 15 of 255.
 LOUDEST = (2 * 15 / 255) ** 2
 # Noise is measured over this many octaves: about fifteen pixels around.
 OCTAVES = 5
@@ -45,9 +49,9 @@ def believed(reduced, small):
     around = excess
     for octave in range(OCTAVES):
         around = blurred(around, 2**octave)
-    noise = torch.minimum(excess, 2 * around).clamp(max=LOUDEST)
+    noise = torch.minimum(excess, EVEN * around).clamp(max=LOUDEST)
     structure = (local_mean(reduced**2) - coarse[0] ** 2).mean(1, keepdim=True).clamp(min=0)
-    structure = structure + (energy(fine[1] - fine[0]) - 4 * noise).clamp(min=0)
+    structure = structure + (energy(fine[1] - fine[0]) - OUTSTANDING * noise).clamp(min=0)
     # The last term stands for nothing but 0 / 0: a thousandth of an 8-bit step.
     belief = structure / (structure + DOUBT * noise + 1e-10)
     return (coarse[1] + fine[0] + belief * (fine[1] - fine[0])).clamp(-1, 1)

@@ -70,18 +70,19 @@ class Machine:
 class Run:
     """A folder with `checkpoint.pt`, `curve.csv` and `curve.png`, and one sitting of training on it.
 
-    `state` holds everything with `state_dict`: networks, averages, optimizers; `kind` says what is trained, and a run
-    goes on as what it was. A sitting ends after `minutes`, at `steps`, or at SIGTERM or SIGINT, and always leaves a
-    checkpoint; one is written every few minutes, so that even SIGKILL loses no more.
+    `state` holds everything with `state_dict`, networks and averages; `weights` are what the optimizer moves; `kind`
+    says what is trained, and a run goes on as what it was. A sitting ends after `minutes`, at `steps`, or at SIGTERM or
+    SIGINT, and always leaves a checkpoint; one is written every few minutes, so that even SIGKILL loses no more.
     """
 
     SAVE_SECONDS = 180
     WARM_UP = 100
     MOST_SKIPPED = 20
 
-    def __init__(self, args, kind, state, optimizer, machine, licences):
+    def __init__(self, args, kind, state, weights, machine, licences):
         self.folder, self.kind, self.minutes, self.last = args.run, kind, args.minutes, args.steps
-        self.state, self.optimizer = {**state, "optimizer": optimizer}, optimizer
+        self.optimizer = torch.optim.AdamW(weights, lr=args.rate, betas=(0.9, 0.99), weight_decay=1e-4)
+        self.state = {**state, "optimizer": self.optimizer}
         self.rate, self.anneal, self.every, self.seed = args.rate, args.anneal, args.every, args.seed
         self.sittings, self.licences, self.start = [], licences, name_of(args.init)
         self.this = {"machine": machine.name, "arguments": arguments_of(args)}

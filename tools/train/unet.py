@@ -2,6 +2,7 @@
 
 from contextlib import closing
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -41,13 +42,18 @@ class Judge:
     """Samples the validation crops, clean and degraded, and says how far they are from the originals."""
 
     def __init__(self, folder, machine, side=128):
-        import numpy as np
-
-        self.large, self.clean = (a.to(machine.device) for a in centre_crops(folder, side))
+        self.large, clean = (a.to(machine.device) for a in centre_crops(folder, side))
         rng, bytes_ = np.random.default_rng(7), ((self.large + 1) * 127.5).round().byte().permute(0, 2, 3, 1)
         degraded = np.stack([realistic(picture.cpu().numpy(), rng) for picture in bytes_])
-        self.degraded = torch.from_numpy(degraded).permute(0, 3, 1, 2).float().to(machine.device) / 127.5 - 1
+        degraded = torch.from_numpy(degraded).permute(0, 3, 1, 2).float().to(machine.device) / 127.5 - 1
         self.distance = machine.placed(FeatureDistance())
+        self.small = {"clean": clean, "degraded": degraded}
+        self.bicubic = {name: self.far(enlarge_4x(small).clamp(-1, 1)) for name, small in self.small.items()}
+
+    @torch.no_grad()
+    def far(self, drawn):
+        """The mean feature distance to the originals."""
+        return self.distance(drawn, self.large).mean().item()
 
     @torch.no_grad()
     def __call__(self, unet, vae, steps):
@@ -57,13 +63,11 @@ class Judge:
         """
         chance = torch.Generator().manual_seed(7)
         result = {}
-        for name, small in (("clean", self.clean), ("degraded", self.degraded)):
+        for name, small in self.small.items():
             one, other = (self.drawn(unet, vae, small, steps, chance) for _ in range(2))
-            bicubic = enlarge_4x(small).clamp(-1, 1)
-            far = self.distance(one, self.large).mean() / self.distance(bicubic, self.large).mean()
             result[f"{name} psnr"] = psnr(one, self.large)
             result[f"{name} gain"] = psnr((one + other) / 2, self.large) - result[f"{name} psnr"]
-            result[f"{name} features/bicubic"] = far.item()
+            result[f"{name} features/bicubic"] = self.far(one) / self.bicubic[name]
         return result
 
     def drawn(self, unet, vae, small, steps, chance):
@@ -83,9 +87,8 @@ def train(args):
             part.requires_grad_(True)
     averages = {name: Average(network, args.average) for name, network in trained.items()}
     weights = [w for w in parameters(unet, vae) if w.requires_grad]
-    optimizer = torch.optim.AdamW(weights, lr=args.rate, betas=(0.9, 0.99), weight_decay=1e-4)
     state = trained | {f"{name} average": average for name, average in averages.items()}
-    run = Run(args, f"train-unet --through {args.through}", state, optimizer, machine, pack.licences)
+    run = Run(args, f"train-unet --through {args.through}", state, weights, machine, pack.licences)
     judge = Judge(args.validation, machine) if args.validation else None
     loss_of = machine.placed(PictureLoss(features=args.features))
     network, decoder = machine.compiled(unet), machine.compiled(vae.decoder)

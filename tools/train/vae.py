@@ -31,9 +31,8 @@ def train(args):
     for weight in weights:
         weight.requires_grad_(True)
     average = Average(vae, args.average)
-    optimizer = torch.optim.AdamW(weights, lr=args.rate, betas=(0.9, 0.99), weight_decay=1e-4)
     state = {"vae": vae, "vae average": average}
-    run = Run(args, f"train-vae --stage {args.stage}", state, optimizer, machine, pack.licences)
+    run = Run(args, f"train-vae --stage {args.stage}", state, weights, machine, pack.licences)
     task = {"decoder": Decoding, "encoder": Encoding, "finetune": Finetuning}[args.stage](args, machine, codec, vae)
     with closing(Crops(pack, args.crop, args.seed).batches(args.batch, run.step, machine.workers)) as batches:
         for chance in run.sitting():

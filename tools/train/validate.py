@@ -28,7 +28,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 import metrics
-from data import PHOTOGRAPHS
+from data import photographs
 from degrade import clean, realistic
 from perceptual import FeatureDistance
 from run import UserError, whole_file
@@ -76,7 +76,7 @@ def named(text):
 def validate(options):
     if not options.program.is_file():
         raise UserError(f"There is no program at {options.program}: build it first.")
-    originals = {path.stem: centre(path, options.crop) for path in found(options.pictures)}
+    originals = {path.stem: centre(path, options.crop) for path in photographs(options.pictures)}
     small = reduced(originals, options)
     results = {"bicubic": {name: bicubic(low) for name, low in small.items()}}
     if options.real_esrgan:
@@ -102,16 +102,6 @@ def validate(options):
 
     print(text)
     print("\n".join(bars(means, models[-1][0], options.degraded)))
-
-
-def found(folder):
-    """The pictures in a folder, sorted."""
-    if not folder.is_dir():
-        raise UserError(f"There is no folder {folder}.")
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in PHOTOGRAPHS)
-    if not paths:
-        raise UserError(f"no picture in {folder}")
-    return paths
 
 
 def centre(path, side):
