@@ -44,9 +44,9 @@ def main():
 
     command = commands.add_parser("train-unet", help="by diffusion and by pictures, the decoder along with it")
     training(command, rate=4e-4)
-    command.add_argument("--through", choices=("codec", "decoder", "both"), default="both",
-                         help="what draws the pictures that are judged: the linear codec (quick), the decoder, or the\n"
-                              "decoder while it learns too")  # fmt: skip
+    command.add_argument("--through", choices=("latents", "codec", "decoder", "both"), default="both",
+                         help="what draws the pictures that are judged: nothing (the latents alone are, which is\n"
+                              "quickest), the linear codec, the decoder, or the decoder while it learns too")  # fmt: skip
     command.add_argument("--decoder", type=Path, help="model whose decoder that is (default: of --init)")
     command.set_defaults(run_command=train_unet)
 

@@ -44,6 +44,14 @@ class Codec:
         self.weight, self.bias, self.inverse = (t.to(device) for t in (self.weight, self.bias, self.inverse))
         return self
 
+    def importance(self):
+        """What an error of one in each channel does to the picture, [C, 1, 1]; the largest is limited to six.
+
+        By how much a pixel changes, not by its square, so that the fine channels count.
+        """
+        lengths = self.weight.norm(dim=0)
+        return (lengths / lengths[3:].mean()).clamp(max=6)[:, None, None]
+
     def preview(self):
         """As `minkds.json` holds it: four significant digits."""
         short = lambda values: [float(f"{v:.4g}") for v in values]  # noqa: E731

@@ -20,7 +20,7 @@ SCHEDULER = {
     "beta_schedule": "scaled_linear",
     "clip_sample": False,
     "num_train_timesteps": TRAIN_STEPS,
-    "prediction_type": "v_prediction",
+    "prediction_type": "sample",
     "set_alpha_to_one": True,
     "steps_offset": 0,
     "timestep_spacing": "trailing",

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import torch
 
+from muon import Muon
+
 
 class UserError(Exception):
     """One clear message; no traceback."""
@@ -55,9 +57,8 @@ class Machine:
             torch.set_num_threads(os.cpu_count())
 
     def placed(self, network):
-        """Channels last on CUDA only: on a processor it is a little slower (measured)."""
-        layout = torch.channels_last if self.cuda else torch.contiguous_format
-        return network.to(self.device, memory_format=layout)
+        """Channels last: half as fast again, on a processor too (measured on wide convolutions)."""
+        return network.to(self.device, memory_format=torch.channels_last)
 
     def compiled(self, network):
         """On a processor compiling brings nothing (measured)."""
@@ -81,7 +82,7 @@ class Run:
 
     def __init__(self, args, kind, state, weights, machine, licences):
         self.folder, self.kind, self.minutes, self.last = args.run, kind, args.minutes, args.steps
-        self.optimizer = torch.optim.AdamW(weights, lr=args.rate, betas=(0.9, 0.99), weight_decay=1e-4)
+        self.optimizer = Muon(weights, args.rate)
         self.state = {**state, "optimizer": self.optimizer}
         self.rate, self.anneal, self.every, self.seed = args.rate, args.anneal, args.every, args.seed
         self.sittings, self.licences, self.start = [], licences, name_of(args.init)

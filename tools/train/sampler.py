@@ -1,4 +1,4 @@
-"""The sampler of the program, small: DDIM without noise, v-prediction, timesteps `trailing`.
+"""The sampler of the program, small: DDIM without noise, timesteps `trailing`; the network says the clean latents.
 
 Written for training, where single steps of it are needed; that it does what the program does is tested against
 diffusers' DDIMScheduler.
@@ -33,19 +33,8 @@ def noised(latents, noise, t):
     return alpha * latents + sigma * noise
 
 
-def velocity(latents, noise, t):
-    """What the network is to say at `noised(latents, noise, t)` (Salimans and Ho, 2022)."""
-    alpha, sigma = levels(t, latents)
-    return alpha * noise - sigma * latents
-
-
-def denoised(x, v, t):
-    """The clean latents that `v` at `x` stands for."""
-    alpha, sigma = levels(t, x)
-    return alpha * x - sigma * v
-
-
 def predict(unet, x, small, t):
+    """The clean latents, as far as the network can tell: diffusers' prediction type `sample`."""
     return unet(torch.cat([x, small], 1), t).sample
 
 
@@ -67,6 +56,6 @@ def walk(unet, small, noise, path):
     x = noise
     for pair in path:
         t, following = (torch.full((len(x),), t, device=x.device) for t in pair)
-        clean = denoised(x, predict(unet, x, small, t), t)
+        clean = predict(unet, x, small, t)
         x = step(x, clean, t, following) if pair[1] >= 0 else clean
     return x

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,7 +26,8 @@ import fix  # noqa: E402
 import sampler  # noqa: E402
 from codec import Codec  # noqa: E402
 from data import Crops, Pack  # noqa: E402
-from export import SCHEDULER  # noqa: E402
+from export import SCHEDULER, write_json  # noqa: E402
+from muon import orthogonal  # noqa: E402
 
 
 def command(*arguments, check=True):
@@ -70,6 +72,7 @@ def tiny(tmp_path_factory):
         down_block_types=("DownEncoderBlock2D",) * 3, up_block_types=("UpDecoderBlock2D",) * 3,
     ).save_pretrained(folder / "vqvae")  # fmt: skip
     (folder / "minkds.json").write_text((BUNDLED / "minkds.json").read_text())
+    write_json(folder / "scheduler" / "scheduler_config.json", SCHEDULER)
     return folder
 
 
@@ -144,6 +147,35 @@ def test_what_is_exported_is_read_by_diffusers_and_is_what_was_trained(pack, tin
     before = exported["vae"].state_dict()
     changed = {key.partition(".")[0] for key in before if not torch.equal(again[key], before[key])}
     assert changed == {"encoder", "quant_conv"}
+
+
+def test_a_new_network_learns_latents(pack, tiny, tmp_path):
+    """It begins without knowing anything: an error like that of saying nothing, which falls at once."""
+    more = ("--steps", 12, "--scratch", "--through", "latents", "--rate", 0.005)
+    command("train-unet", *few(pack, tiny, tmp_path / "run", *more))
+    errors = [float(row["latents"]) for row in csv.DictReader(open(tmp_path / "run" / "curve.csv"))]
+    # A running mean over fifty steps.
+    assert len(errors) == 12 and errors[-1] < 0.95 * errors[0]
+
+
+def test_a_network_that_says_something_else_is_refused(pack, tiny, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(tiny, other)
+    write_json(other / "scheduler" / "scheduler_config.json", SCHEDULER | {"prediction_type": "epsilon"})
+    done = command("train-unet", *few(pack, other, tmp_path / "run"), check=False)
+    assert done.returncode == 1 and "its UNet says epsilon" in done.stderr
+
+
+def test_muon_makes_all_directions_count_alike():
+    """Against the singular value decomposition; the iteration is meant to end near one, not at it."""
+    matrices = torch.randn(3, 8, 72, generator=torch.Generator().manual_seed(0))
+    for given in (matrices, matrices.mT.contiguous()):
+        made = orthogonal(given)
+        values = torch.linalg.svdvals(made)
+        assert values.min() > 0.6 and values.max() < 1.3
+        u, _, v = torch.linalg.svd(given, full_matrices=False)
+        cosine = torch.cosine_similarity(made.flatten(1), (u @ v).flatten(1))
+        assert cosine.min() > 0.97
 
 
 def test_nothing_but_a_model_is_replaced(tiny, tmp_path):

@@ -1,10 +1,9 @@
-"""Trains the UNet: to tell noise from latents, as diffusion does, and by the pictures that come of it."""
+"""Trains the UNet: to find clean latents under noise, as diffusion does, and by the pictures that come of it."""
 
 from contextlib import closing
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from codec import Codec
 from data import Crops, Pack, centre_crops
@@ -13,29 +12,42 @@ from fix import enlarge_4x, robust
 from networks import decode, new_unet, parameters, read_unet, read_vae
 from perceptual import FeatureDistance, PictureLoss, psnr
 from run import Average, Machine, Run
-from sampler import denoised, noised, predict, step, velocity, walk, whole_path
+from sampler import TRAIN_STEPS, levels, noised, predict, step, walk, whole_path
 
 
-def states(unet, latents, small, chance, machine):
-    """What the network is to see: noised latents [B, C, h, w] and their timesteps [B]; and the true velocity.
+def plain(latents, chance):
+    """Latents noised as diffusion does: states, and their timesteps [B], a quarter of them at the very top.
 
-    The earlier half is noised as diffusion does. The later half, at the last 600 timesteps, is reached by one step of
-    the sampler from further up: with the network's own errors in it, and yet with the true picture. Whole runs of the
-    sampler would teach it to trust nothing in a state, and that makes all particles alike.
+    There all is decided from the small picture alone, which is most of what there is to learn.
     """
-    draw = lambda sampler, *shape: sampler(shape, generator=chance).to(latents.device)  # noqa: E731
-    half = len(latents) // 2
-    # More at the noisy end, where the picture is decided.
-    plain = 999.99 * (1 - draw(torch.rand, half) ** 1.5)
-    late = 20 + 580 * draw(torch.rand, len(latents) - half)
-    above = (late + 50 + 350 * draw(torch.rand, len(late))).long()
-    t = torch.cat([plain, late]).long()
-    noise = draw(torch.randn, *latents.shape)
-    x = noised(latents, noise, t)
+    t = 30 + 970 * torch.rand(len(latents), generator=chance)
+    t[: len(t) // 4] = TRAIN_STEPS - 1
+    t = t.long().to(latents.device)
+    return noised(latents, normal(latents, chance), t), t
+
+
+def reached(unet, latents, small, chance, machine):
+    """Late states, at the last 600 timesteps, reached by one step of the sampler from further up; their timesteps.
+
+    They have the network's own errors in them, and yet the true picture. Whole runs of the sampler would teach it to
+    trust nothing in a state, and that makes all particles alike.
+    """
+    t = 20 + 580 * torch.rand(len(latents), generator=chance)
+    above = (t + 50 + 350 * torch.rand(len(latents), generator=chance)).long().to(latents.device)
+    t = t.long().to(latents.device)
     with torch.no_grad(), machine.autocast():
-        higher = noised(latents[half:], noise[half:], above)
-        clean = denoised(higher, predict(unet, higher, small[half:], above).float(), above)
-    return torch.cat([x[:half], step(higher, clean, above, t[half:])]), t, velocity(latents, noise, t)
+        higher = noised(latents, normal(latents, chance), above)
+        return step(higher, predict(unet, higher, small, above).float(), above, t), t
+
+
+def normal(like, chance):
+    return torch.randn(like.shape, generator=chance).to(like.device)
+
+
+def error(clean, latents, t, importance):
+    """Squared, weighted as v-prediction does (Salimans and Ho, 2022), up to five times."""
+    _, sigma = levels(t, latents)
+    return (importance * (clean - latents).square() / sigma.square().clamp(min=0.2)).mean()
 
 
 class Judge:
@@ -93,20 +105,27 @@ def train(args):
     loss_of = machine.placed(PictureLoss(features=args.features))
     network, decoder = machine.compiled(unet), machine.compiled(vae.decoder)
     draw = codec.decode if args.through == "codec" else lambda z: decode(vae, z, decoder)
-    half = args.batch // 2
+    half = args.batch if args.through == "latents" else args.batch // 2
 
     with closing(Crops(pack, args.crop, args.seed).batches(args.batch, run.step, machine.workers)) as batches:
         for chance in run.sitting():
             large, small = (a.to(machine.device) for a in next(batches))
             latents = codec.encode(large)
-            x, t, wanted = states(unet, latents, small, chance, machine)
+            x, t = plain(latents[:half], chance)
+            if half < args.batch:
+                late = reached(network, latents[half:], small[half:], chance, machine)
+                x, t = (torch.cat(pair) for pair in zip((x, t), late))
             with machine.autocast():
-                v = predict(network, x, small, t).float()
-                drawn = draw(denoised(x, v, t)[half:]).float()
-            target = codec.decode(latents[half:]) if args.through == "codec" else large[half:]
-            picture, parts = loss_of(drawn, small[half:], target)
-            wrong = F.mse_loss(v[:half], wanted[:half])
-            run.descend(picture + wrong, {"velocity": wrong, **parts})
+                clean = predict(network, x, small, t).float()
+            loss = error(clean[:half], latents[:half], t[:half], codec.importance())
+            parts = {"latents": loss}
+            if half < args.batch:
+                with machine.autocast():
+                    drawn = draw(clean[half:]).float()
+                target = codec.decode(latents[half:]) if args.through == "codec" else large[half:]
+                picture, more = loss_of(drawn, small[half:], target)
+                loss, parts = loss + picture, parts | more
+            run.descend(loss, parts)
             for name, average in averages.items():
                 average.update(trained[name])
             if run.is_due:
