@@ -2,7 +2,6 @@
 // SiLU where asked. The twin is `ops::flex::group_norm`.
 //
 // The program puts these constants before this text:
-//   PART        as in group_norm_statistics.wgsl
 //   RUN         values of a channel that a workgroup normalises
 //   EPS, SILU   added to the variance; whether SiLU follows
 //   T           the type of the stored values, f32 or f16
@@ -13,8 +12,9 @@ struct Sizes {
     groups: u32,
     // Values of a channel.
     plane: u32,
-    // Parts that a group is split into.
+    // Parts that a group is split into, and the values of each, as in group_norm_statistics.wgsl.
     parts: u32,
+    part: u32,
 }
 
 const THREADS = 256u;
@@ -39,9 +39,9 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) t
     var mean = 0.0;
     var deviations = 0.0;
     var seen = 0.0;
-    for (var part = 0u; part < sizes.parts; part++) {
-        let place = (group * sizes.parts + part) * 2u;
-        let count = f32(min(PART, values - part * PART));
+    for (var i = 0u; i < sizes.parts; i++) {
+        let place = (group * sizes.parts + i) * 2u;
+        let count = f32(min(sizes.part, values - i * sizes.part));
         let delta = statistics[place] - mean;
         let joined = seen + count;
         mean += delta * count / joined;

@@ -2,14 +2,14 @@
 // group. The twin is `ops::flex::group_norm`. One workgroup per part.
 //
 // The program puts these constants before this text:
-//   PART   values of a part; the last one may have fewer
 //   T      the type of the stored values, f32 or f16
 
 struct Sizes {
     // Values of one group: its channels × rows × columns, contiguous.
     values: u32,
-    // Parts that a group is split into.
+    // Parts that a group is split into, and the values of each; the last one may have fewer.
     parts: u32,
+    part: u32,
 }
 
 const THREADS = 256u;
@@ -39,8 +39,8 @@ fn total(value: f32, thread: u32) -> f32 {
 fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let part = id.x;
     let group = id.y;
-    let start = part * PART;
-    let count = min(PART, sizes.values - start);
+    let start = part * sizes.part;
+    let count = min(sizes.part, sizes.values - start);
     let base = group * sizes.values + start;
 
     var sum = 0.0;

@@ -200,7 +200,12 @@ fn check_networks_operations(target: &Target, tolerance: f32) {
             },
         );
     }
-    for (n, c, groups, h, w) in [(2, 8, 4, 5, 7), (1, 48, 16, 65, 63), (1, 16, 1, 130, 140)] {
+    for (n, c, groups, h, w) in [
+        (2, 8, 4, 5, 7),
+        (1, 48, 16, 65, 63),
+        (1, 16, 1, 130, 140),
+        (1, 64, 1, 97, 101),
+    ] {
         for silu in [false, true] {
             let params = GroupNorm {
                 groups,

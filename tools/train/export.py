@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import torch
+from diffusers import UNet2DModel
 from safetensors.torch import save_file
 
 from networks import read_unet, read_vae
@@ -49,6 +50,11 @@ def load_average(network, saved):
     network.load_state_dict({k.removeprefix(prefix): v for k, v in saved.items() if k.startswith(prefix)})
 
 
+def unet_of(run):
+    """A UNet like that of a run, whose weights are not in it yet."""
+    return UNet2DModel.from_config(UNet2DModel.load_config(run / "unet"))
+
+
 def write_json(path, content):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=2) + "\n")
@@ -91,7 +97,7 @@ def export(args):
     for name, run in (("unet", args.unet), ("vae", args.vae)):
         if run and found[name] is None:
             raise UserError(f"{run} did not train the {name}.")
-    networks = {"unet": read_unet(args.init), "vae": read_vae(args.init)}
+    networks = {"unet": unet_of(args.unet) if args.unet else read_unet(args.init), "vae": read_vae(args.init)}
     for name, saved in found.items():
         if saved is not None:
             load_average(networks[name], saved)

@@ -101,6 +101,7 @@ def train(args):
     weights = [w for w in parameters(unet, vae) if w.requires_grad]
     state = trained | {f"{name} average": average for name, average in averages.items()}
     run = Run(args, f"train-unet --through {args.through}", state, weights, machine, pack.licences)
+    unet.save_config(args.run / "unet")
     judge = Judge(args.validation, machine) if args.validation else None
     loss_of = machine.placed(PictureLoss(features=args.features))
     network, decoder = machine.compiled(unet), machine.compiled(vae.decoder)

@@ -164,10 +164,12 @@ pub fn mean_shift_kernel(shape: [usize; 4], params: &MeanShift) -> Kernel {
     .sizes([h, w])
 }
 
-/// Values that one workgroup takes the statistics of.
+/// Values that one workgroup takes the statistics of, at least ...
 const PART: usize = 16_384;
+/// ... and workgroups that share a group at most: every thread of the second kernel joins them.
+const MOST_PARTS: usize = 32;
 /// Values of a channel that one workgroup normalises.
-const RUN: usize = 1024;
+const RUN: usize = 4096;
 
 /// The two kernels of group normalisation of `[N, C, H, W]`: statistics, which go into an f32 tensor
 /// `[groups of the batch, parts, 2]` (the first kernel's workgroups in y and x), and the rest.
@@ -177,7 +179,8 @@ pub fn group_norm_kernels(
     dtype: DType,
 ) -> (Kernel, Kernel) {
     let values = c / params.groups * h * w;
-    let parts = values.div_ceil(PART);
+    let part = PART.max(values.div_ceil(MOST_PARTS));
+    let parts = values.div_ceil(part);
     let statistics = Kernel::new(
         "group_norm_statistics",
         include_str!("../../../shaders/group_norm_statistics.wgsl"),
@@ -185,8 +188,7 @@ pub fn group_norm_kernels(
         [parts, n * params.groups, 1],
     )
     .stores(dtype)
-    .number("PART", PART)
-    .sizes([values, parts]);
+    .sizes([values, parts, part]);
     let apply = Kernel::new(
         "group_norm",
         include_str!("../../../shaders/group_norm.wgsl"),
@@ -194,11 +196,10 @@ pub fn group_norm_kernels(
         [(h * w).div_ceil(RUN), n * c, 1],
     )
     .stores(dtype)
-    .number("PART", PART)
     .number("RUN", RUN)
     .float("EPS", params.eps)
     .flag("SILU", params.silu)
-    .sizes([c, params.groups, h * w, parts]);
+    .sizes([c, params.groups, h * w, parts, part]);
     (statistics, apply)
 }
 

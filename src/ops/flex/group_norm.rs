@@ -7,6 +7,8 @@ use crate::ops::GroupNorm;
 /// Values summed in f32 before the sum goes into an f64.
 const CHUNK: usize = 4096;
 const LANES: usize = 16;
+/// Values that one core sums at a time.
+const BLOCK: usize = 16 * CHUNK;
 
 /// Normalises `values`, `[N, C, H, W]`, in place; `weight` and `bias` are `[C]`. With `x` of the
 /// same shape, that is what is normalised, and `values` only receives the result.
@@ -32,50 +34,112 @@ pub fn group_norm(
             }
             let first = i % params.groups * per_group;
             let channels = first..first + per_group;
-            let (weight, bias) = (&weight[channels.clone()], &bias[channels]);
-            #[cfg(target_arch = "x86_64")]
-            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-                // SAFETY: the features were just found.
-                return unsafe { group_avx2(values, plane, weight, bias, params) };
-            }
-            group::<{ cfg!(target_arch = "aarch64") }>(values, plane, weight, bias, params);
+            group(
+                values,
+                plane,
+                &weight[channels.clone()],
+                &bias[channels],
+                params,
+            );
         });
+}
+
+/// One group: `values` are its channels' planes, `weight` and `bias` theirs. A network may have but one
+/// group, so that blocks and planes are shared among the cores, too.
+fn group(values: &mut [f32], plane: usize, weight: &[f32], bias: &[f32], params: GroupNorm) {
+    let count = values.len() as f64;
+    let mean = total(values, |x| Sum { x }) / count;
+    let centre = mean as f32;
+    // Centring by the rounded mean leaves a known rest, which is taken off again.
+    let variance =
+        total(values, |x| Squares { x, centre }) / count - (mean - f64::from(centre)).powi(2);
+    let scale = 1.0 / (variance.max(0.0) + params.eps).sqrt();
+    values
+        .par_chunks_mut(plane)
+        .zip(weight.par_iter().zip(bias))
+        .for_each(|(values, (&weight, &bias))| {
+            let a = (scale * f64::from(weight)) as f32;
+            let b = bias - (mean * f64::from(a)) as f32;
+            let silu = params.silu;
+            best(Affine { values, a, b, silu });
+        });
+}
+
+/// Sum over blocks of `values`, always in the same order.
+fn total<'a, L: Leaf<Out = f64>>(values: &'a [f32], leaf: impl Fn(&'a [f32]) -> L + Sync) -> f64 {
+    let blocks: Vec<f64> = (values.par_chunks(BLOCK))
+        .map(|block| best(leaf(block)))
+        .collect();
+    blocks.iter().sum()
+}
+
+/// A loop over numbers, compiled for what processors have.
+trait Leaf {
+    type Out;
+    fn run<const FUSED: bool>(self) -> Self::Out;
+}
+
+/// Runs `leaf` with the best instructions of this processor.
+fn best<L: Leaf>(leaf: L) -> L::Out {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+        // SAFETY: the features were just found.
+        return unsafe { best_avx2(leaf) };
+    }
+    leaf.run::<{ cfg!(target_arch = "aarch64") }>()
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-unsafe fn group_avx2(
-    values: &mut [f32],
-    plane: usize,
-    weight: &[f32],
-    bias: &[f32],
-    params: GroupNorm,
-) {
-    group::<true>(values, plane, weight, bias, params);
+unsafe fn best_avx2<L: Leaf>(leaf: L) -> L::Out {
+    leaf.run::<true>()
 }
 
-/// One group: `values` are its channels' planes, `weight` and `bias` theirs.
-#[inline(always)]
-fn group<const FUSED: bool>(
-    values: &mut [f32],
-    plane: usize,
-    weight: &[f32],
-    bias: &[f32],
-    params: GroupNorm,
-) {
-    let count = values.len() as f64;
-    let mean = sum(values, |v| v) / count;
-    let centre = mean as f32;
-    // Centring by the rounded mean leaves a known rest, which is taken off again.
-    let variance =
-        sum(values, |v| (v - centre) * (v - centre)) / count - (mean - f64::from(centre)).powi(2);
-    let scale = 1.0 / (variance.max(0.0) + params.eps).sqrt();
-    for ((values, &weight), &bias) in values.chunks_mut(plane).zip(weight).zip(bias) {
-        let a = (scale * f64::from(weight)) as f32;
-        let b = bias - (mean * f64::from(a)) as f32;
-        for value in values {
-            let v = multiply_add::<FUSED>(a, *value, b);
-            *value = if params.silu {
+struct Sum<'a> {
+    x: &'a [f32],
+}
+
+impl Leaf for Sum<'_> {
+    type Out = f64;
+
+    #[inline(always)]
+    fn run<const FUSED: bool>(self) -> f64 {
+        sum(self.x, |v| v)
+    }
+}
+
+/// Squared distances from `centre`, summed.
+struct Squares<'a> {
+    x: &'a [f32],
+    centre: f32,
+}
+
+impl Leaf for Squares<'_> {
+    type Out = f64;
+
+    #[inline(always)]
+    fn run<const FUSED: bool>(self) -> f64 {
+        let centre = self.centre;
+        sum(self.x, |v| (v - centre) * (v - centre))
+    }
+}
+
+/// `a v + b` in the place of each value, and SiLU of that where asked.
+struct Affine<'a> {
+    values: &'a mut [f32],
+    a: f32,
+    b: f32,
+    silu: bool,
+}
+
+impl Leaf for Affine<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<const FUSED: bool>(self) {
+        for value in self.values {
+            let v = multiply_add::<FUSED>(self.a, *value, self.b);
+            *value = if self.silu {
                 v / (1.0 + exp::<FUSED>(-v))
             } else {
                 v
