@@ -62,7 +62,7 @@ class PictureLoss(nn.Module):
     agree with the original when both are reduced, lest all is left to the fix.
     """
 
-    def __init__(self, pixels=2.0, edges=0.5, reduced=3.0, features=1.0):
+    def __init__(self, pixels=2.0, edges=0.5, reduced=15.0, features=1.0):
         super().__init__()
         self.weights = {"pixels": pixels, "edges": edges, "reduced": reduced, "features": features}
         self.distance = FeatureDistance()
