@@ -90,7 +90,7 @@ def training(command, rate):
     add("--batch", type=several, default=8, help="crops in a step, at least 2 (8)")
     add("--features", type=float, default=2.0, help="weight of the feature distance (2)")
     add("--sampler-steps", type=whole, default=5, help="of the samples that are judged (and in finetune learnt from)")
-    add("--average", type=float, default=0.995, help="decay of the average that is shipped (0.995)")
+    add("--average", type=float, default=0.999, help="decay of the average that is shipped (0.999)")
     add("--every", type=whole, default=200, help="steps between lines of the curves (200)")
     add("--seed", type=int, default=0)
 
