@@ -1,6 +1,6 @@
 //! `ResnetBlock2D`.
 
-use burn::tensor::{Tensor, activation::silu, module::avg_pool2d, ops::AvgPoolOptions};
+use burn::tensor::{FloatDType, Tensor, module::avg_pool2d, ops::AvgPoolOptions};
 
 use super::BlockStyle;
 use crate::model::layers::{Conv2d, GroupNorm, Linear};
@@ -86,23 +86,22 @@ impl ResnetBlock2D {
         };
         hidden = self.conv1.forward(hidden);
         let projected = match (&self.time_emb_proj, &pass.temb) {
-            (Some(project), Some(temb)) => {
-                let temb = project.forward(temb.clone());
-                let [batch, width] = temb.dims();
-                Some(temb.reshape([batch, width, 1, 1]).cast(hidden.dtype()))
-            }
+            (Some(project), Some(temb)) => Some(project.forward(temb.clone())),
             _ => None,
         };
         hidden = match projected {
             Some(temb) if self.scale_shift => {
+                let temb = temb.cast(FloatDType::F32);
                 let width = temb.dims()[1] / 2;
-                let (scale, shift) = (
-                    temb.clone().narrow(1, 0, width),
-                    temb.narrow(1, width, width),
-                );
-                silu(self.norm2.forward(hidden, pass) * (scale + 1.0) + shift)
+                let half = |start| temb.clone().narrow(1, start, width).reshape([width]);
+                self.norm2
+                    .forward_modulated(hidden, half(0), half(width), pass)
             }
-            Some(temb) => self.norm2.forward_silu(hidden + temb, pass),
+            Some(temb) => {
+                let [batch, width] = temb.dims();
+                let temb = temb.reshape([batch, width, 1, 1]).cast(hidden.dtype());
+                self.norm2.forward_silu(hidden + temb, pass)
+            }
             None => self.norm2.forward_silu(hidden, pass),
         };
         hidden = self.conv2.forward(hidden);
