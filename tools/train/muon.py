@@ -36,7 +36,9 @@ class Muon(torch.optim.Optimizer):
         alike = {}
         for weight in weights:
             state = self.state[weight]
-            momentum = state.setdefault("momentum", torch.zeros_like(weight))
+            if not state:
+                state["momentum"] = torch.zeros_like(weight)
+            momentum = state["momentum"]
             momentum.lerp_(weight.grad, 1 - group["momentum"])
             ahead = weight.grad.lerp(momentum, group["momentum"]).flatten(1)
             alike.setdefault(ahead.shape, []).append((weight, ahead))

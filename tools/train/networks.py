@@ -64,9 +64,13 @@ def new_vae():
 
 def read_unet(model):
     """The UNet of a model folder, which must say the clean latents."""
-    schedule = json.loads((model / "scheduler" / "scheduler_config.json").read_text())
-    if schedule["prediction_type"] != "sample":
-        raise UserError(f"{model}: its UNet says {schedule['prediction_type']}; here it is to say sample: use --scratch.")
+    try:
+        schedule = json.loads((model / "scheduler" / "scheduler_config.json").read_text())
+    except (OSError, ValueError):
+        raise UserError(f"{model} holds no scheduler/scheduler_config.json: name a model folder.") from None
+    said = schedule.get("prediction_type", "epsilon")
+    if said != "sample":
+        raise UserError(f"{model}: its UNet says {said}; here it is to say sample: use --scratch.")
     return UNet2DModel.from_pretrained(model / "unet", low_cpu_mem_usage=False).float()
 
 

@@ -103,24 +103,26 @@ def train(args):
     run = Run(args, f"train-unet --through {args.through}", state, weights, machine, pack.licences)
     unet.save_config(args.run / "unet")
     judge = Judge(args.validation, machine) if args.validation else None
-    loss_of = machine.placed(PictureLoss(features=args.features))
+    importance = codec.importance()
     network, decoder = machine.compiled(unet), machine.compiled(vae.decoder)
     draw = codec.decode if args.through == "codec" else lambda z: decode(vae, z, decoder)
     half = args.batch if args.through == "latents" else args.batch // 2
+    # Pictures are judged, and late states made for them, in the rest of each batch.
+    loss_of = machine.placed(PictureLoss(features=args.features)) if half < args.batch else None
 
     with closing(Crops(pack, args.crop, args.seed).batches(args.batch, run.step, machine.workers)) as batches:
         for chance in run.sitting():
             large, small = (a.to(machine.device) for a in next(batches))
             latents = codec.encode(large)
             x, t = plain(latents[:half], chance)
-            if half < args.batch:
+            if loss_of:
                 late = reached(network, latents[half:], small[half:], chance, machine)
                 x, t = (torch.cat(pair) for pair in zip((x, t), late))
             with machine.autocast():
                 clean = predict(network, x, small, t).float()
-            loss = error(clean[:half], latents[:half], t[:half], codec.importance())
+            loss = error(clean[:half], latents[:half], t[:half], importance)
             parts = {"latents": loss}
-            if half < args.batch:
+            if loss_of:
                 with machine.autocast():
                     drawn = draw(clean[half:]).float()
                 target = codec.decode(latents[half:]) if args.through == "codec" else large[half:]
