@@ -4,7 +4,7 @@
 
 mod common;
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -18,6 +18,18 @@ impl Drop for Owned {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
+    }
+}
+
+impl Owned {
+    /// Its exit code and what it said, if it has ended.
+    fn end(&mut self) -> Option<(Option<i32>, String)> {
+        let status = self.0.try_wait().expect("its state")?;
+        let mut text = String::new();
+        if let Some(mut stderr) = self.0.stderr.take() {
+            let _ = stderr.read_to_string(&mut text);
+        }
+        Some((status.code(), text))
     }
 }
 
@@ -52,6 +64,8 @@ impl Screen {
                 "1400x900x24",
                 "-nolisten",
                 "tcp",
+                // Or it begins anew whenever its last client has gone, and turns away who comes just then.
+                "-noreset",
             ])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -79,13 +93,18 @@ impl Screen {
         output.status.success().then_some(text)
     }
 
-    /// The window whose title holds `words`, once there is one.
-    fn window(&self, words: &str) -> String {
+    /// The program's window whose title holds `words`, once there is one.
+    fn window(&self, program: &mut Owned, words: &str) -> String {
         let start = Instant::now();
         loop {
             let found = self.xdotool(&["search", "--onlyvisible", "--name", words]);
             if let Some(window) = found.and_then(|found| found.lines().last().map(str::to_string)) {
                 return window;
+            }
+            if let Some((code, text)) = program.end() {
+                panic!(
+                    "the program ended with {code:?} before a window was called {words:?}: {text}"
+                );
             }
             assert!(start.elapsed() < PATIENCE, "no window is called {words:?}");
             std::thread::sleep(Duration::from_millis(100));
@@ -119,12 +138,8 @@ fn program(screen: &Screen, folder: &Path, words: &[&str]) -> Owned {
 fn end_of(mut program: Owned) -> (Option<i32>, String) {
     let start = Instant::now();
     loop {
-        if let Some(status) = program.0.try_wait().expect("its state") {
-            let mut text = String::new();
-            if let Some(mut stderr) = program.0.stderr.take() {
-                let _ = std::io::Read::read_to_string(&mut stderr, &mut text);
-            }
-            return (status.code(), text);
+        if let Some(end) = program.end() {
+            return end;
         }
         assert!(start.elapsed() < PATIENCE, "the window does not close");
         std::thread::sleep(Duration::from_millis(50));
@@ -148,8 +163,8 @@ fn a_picture_is_opened_enlarged_saved_and_the_window_closed() {
         "--particles",
         "2",
     ];
-    let program = program(&screen, folder.path(), &words);
-    let window = screen.window("^photo.png");
+    let mut program = program(&screen, folder.path(), &words);
+    let window = screen.window(&mut program, "^photo.png");
     screen.press(&window, "2");
     // Until the model is there, nothing happens when this is pressed.
     let start = Instant::now();
@@ -167,7 +182,7 @@ fn a_picture_is_opened_enlarged_saved_and_the_window_closed() {
         std::thread::sleep(Duration::from_millis(500));
     }
     screen.press(&window, "ctrl+s");
-    screen.window("photo.png, saved");
+    screen.window(&mut program, "photo.png, saved");
     let result = image::open(folder.path().join("photo_x4.png")).expect("the result");
     assert_eq!((result.width(), result.height()), (192, 160));
     screen.press(&window, "ctrl+q");
