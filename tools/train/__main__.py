@@ -48,6 +48,9 @@ def main():
                          help="what draws the pictures that are judged: nothing (the latents alone are, which is\n"
                               "quickest), the linear codec, the decoder, or the decoder while it learns too")  # fmt: skip
     command.add_argument("--decoder", type=Path, help="model whose decoder that is (default: of --init)")
+    command.add_argument("--teacher", action="store_true",
+                         help="tells what SPAN makes of the undegraded small picture instead of the latents themselves\n"
+                              "where those cannot be known")  # fmt: skip
     command.set_defaults(run_command=train_unet)
 
     command = commands.add_parser("export", help="checkpoints -> a model folder in f16")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import skimage
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DModel
 from PIL import Image
@@ -28,6 +29,9 @@ from codec import Codec  # noqa: E402
 from data import Crops, Pack  # noqa: E402
 from export import SCHEDULER, write_json  # noqa: E402
 from muon import orthogonal  # noqa: E402
+from perceptual import psnr  # noqa: E402
+from teacher import Teacher  # noqa: E402
+from unet import likely  # noqa: E402
 
 
 def command(*arguments, check=True):
@@ -151,7 +155,7 @@ def test_what_is_exported_is_read_by_diffusers_and_is_what_was_trained(pack, tin
 
 def test_a_new_network_learns_latents(pack, tiny, tmp_path):
     """It begins without knowing anything: an error like that of saying nothing, which falls at once."""
-    more = ("--steps", 12, "--scratch", "--through", "latents", "--rate", 0.005)
+    more = ("--steps", 12, "--scratch", "--through", "latents", "--teacher", "--rate", 0.005)
     command("train-unet", *few(pack, tiny, tmp_path / "run", *more))
     errors = [float(row["latents"]) for row in csv.DictReader(open(tmp_path / "run" / "curve.csv"))]
     # A running mean over fifty steps.
@@ -164,6 +168,33 @@ def test_a_network_that_says_something_else_is_refused(pack, tiny, tmp_path):
     write_json(other / "scheduler" / "scheduler_config.json", SCHEDULER | {"prediction_type": "epsilon"})
     done = command("train-unet", *few(pack, other, tmp_path / "run"), check=False)
     assert done.returncode == 1 and "its UNet says epsilon" in done.stderr
+
+
+def test_the_teacher_enlarges_better_than_bicubic():
+    """By 2.9 dB on this photograph; were anything read or ordered wrongly, it would be far worse."""
+    photo = torch.from_numpy(skimage.data.astronaut()).permute(2, 0, 1)[None].float() / 127.5 - 1
+    small = fix.reduce_4x(photo)
+    assert psnr(Teacher()(small), photo) > psnr(fix.enlarge_4x(small), photo) + 2.5
+
+
+def test_what_is_likely_is_what_the_latents_are_on_average():
+    """Latents scattered around the guess as a normal distribution: what a state tells of them is known (Bayes)."""
+    chance = torch.Generator().manual_seed(0)
+    guess, spread = torch.full((2, 1, 400, 400), 0.7), 1.3
+    latents = guess + spread * torch.randn(guess.shape, generator=chance)
+    for top in (199, 599, 999):
+        t = torch.full((2,), top)
+        alpha, sigma = (v.mean().item() for v in sampler.levels(t, latents))
+        x = alpha * latents + sigma * torch.randn(latents.shape, generator=chance)
+        said = likely(latents, guess, x, t)
+        mean = guess + alpha * spread**2 / (alpha**2 * spread**2 + sigma**2) * (x - alpha * guess)
+        # Of what the state does not tell, a share of sigma squared is taken away; a little comes back, as the spread
+        # is measured on 25 places.
+        remains = (said - mean).square().mean() / (latents - mean).square().mean()
+        assert abs(remains.item() - (1 - sigma**2) ** 2) < 0.03
+        # On average the answer stays: the difference from the latents has nothing in it that the state would tell.
+        change = (said - latents) * (x - alpha * guess)
+        assert abs(change.mean().item()) < 0.02
 
 
 def test_muon_makes_all_directions_count_alike():

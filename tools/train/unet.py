@@ -4,15 +4,17 @@ from contextlib import closing
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from codec import Codec
 from data import Crops, Pack, centre_crops
 from degrade import realistic
-from fix import enlarge_4x, robust
+from fix import enlarge_4x, reduce_4x, robust
 from networks import decode, new_unet, parameters, read_unet, read_vae
 from perceptual import FeatureDistance, PictureLoss, psnr
 from run import Average, Machine, Run
 from sampler import TRAIN_STEPS, levels, noised, predict, step, walk, whole_path
+from teacher import Teacher
 
 
 def plain(latents, chance):
@@ -48,6 +50,19 @@ def error(clean, latents, t, importance):
     """Squared, weighted as v-prediction does (Salimans and Ho, 2022), up to five times."""
     _, sigma = levels(t, latents)
     return (importance * (clean - latents).square() / sigma.square().clamp(min=0.2)).mean()
+
+
+def likely(latents, guess, x, t):
+    """What to say of states `x` at `t`: the latents they come from, less what nobody can know of them.
+
+    `guess` is what a teacher makes of the small picture, to which Wiener's filter adds what it finds in the state; how
+    much the guess misses there is taken from a neighbourhood, as textures differ a thousandfold. On average that is the
+    same answer as the latents', with far less chance in it. Down where little is unknown they are told themselves.
+    """
+    alpha, sigma = levels(t, x)
+    unknown = F.avg_pool2d((latents - guess).square(), 5, stride=1, padding=2, count_include_pad=False)
+    found = guess + alpha * unknown / (alpha**2 * unknown + sigma**2) * (x - alpha * guess)
+    return latents.lerp(found, sigma**2)
 
 
 class Judge:
@@ -90,6 +105,7 @@ class Judge:
 def train(args):
     machine, pack = Machine(args.seed), Pack(args.pack)
     codec = Codec.of_model(args.init).to(machine.device)
+    teacher = machine.placed(Teacher()) if args.teacher else None
     unet = machine.placed(new_unet() if args.scratch else read_unet(args.init))
     vae = machine.placed(read_vae(args.decoder or args.init)).requires_grad_(False)
     trained = {"unet": unet}
@@ -115,12 +131,15 @@ def train(args):
             large, small = (a.to(machine.device) for a in next(batches))
             latents = codec.encode(large)
             x, t = plain(latents[:half], chance)
+            wanted = latents[:half]
+            if teacher:
+                wanted = likely(wanted, codec.encode(teacher(reduce_4x(large[:half]))), x, t)
             if loss_of:
                 late = reached(network, latents[half:], small[half:], chance, machine)
                 x, t = (torch.cat(pair) for pair in zip((x, t), late))
             with machine.autocast():
                 clean = predict(network, x, small, t).float()
-            loss = error(clean[:half], latents[:half], t[:half], importance)
+            loss = error(clean[:half], wanted, t[:half], importance)
             parts = {"latents": loss}
             if loss_of:
                 with machine.autocast():
