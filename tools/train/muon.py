@@ -8,12 +8,18 @@ import torch
 
 
 def orthogonal(matrices):
-    """[N, rows, columns] with singular values near 1, by Newton and Schulz, the coefficients being Muon's own."""
+    """[N, rows, columns] with singular values near 1, by Newton and Schulz, the coefficients being Muon's own.
+
+    The rounds are gone through on the small square of each matrix, which holds all that they need.
+    """
     wide = matrices if matrices.shape[1] <= matrices.shape[2] else matrices.mT
     x = wide / (wide.flatten(1).norm(dim=1)[:, None, None] + 1e-7)
+    square, all_rounds = x @ x.mT, torch.eye(x.shape[1], device=x.device, dtype=x.dtype)
     for _ in range(5):
-        square = x @ x.mT
-        x = torch.baddbmm(3.4445 * x, 2.0315 * square @ square - 4.775 * square, x)
+        one = torch.baddbmm(-4.7750 * square, square, square, alpha=2.0315)
+        one.diagonal(dim1=1, dim2=2).add_(3.4445)
+        square, all_rounds = one @ square @ one, one @ all_rounds
+    x = all_rounds @ x
     return x if wide is matrices else x.mT
 
 
