@@ -26,7 +26,7 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parent / "train"))
 from metrics import psnr, ssim  # noqa: E402
 from perceptual import FeatureDistance  # noqa: E402
-from validate import tensor  # noqa: E402
+from validate import bicubic, tensor  # noqa: E402
 
 # What every setting starts from, written out so that a change of the program's defaults does not change the sweep.
 BASE = {
@@ -55,10 +55,8 @@ SETTINGS = {
 }
 
 
-def bicubic(small, consistent):
-    """Bicubic enlargement; with `consistent` followed by what `--color-fix consistency` does to a result."""
-    if not consistent:
-        return small.resize((4 * small.width, 4 * small.height), Image.Resampling.BICUBIC)
+def consistent(small):
+    """What `--color-fix consistency` makes of a result, here of bicubic enlargement: of nothing, to begin with."""
     channels = []
     for wanted in small.split():
         wanted = np.asarray(wanted, np.float32)
@@ -175,7 +173,8 @@ def main():
                 seconds = enlarge(options, [small / n for n in photos], out, SETTINGS[setting])
             else:
                 for name, file in results.items():
-                    bicubic(Image.open(small / name), "consistency" in setting).save(file)
+                    enlarged = consistent if "consistency" in setting else bicubic
+                    enlarged(Image.open(small / name)).save(file)
             record(setting, {n: np.asarray(Image.open(f).convert("RGB")) for n, f in results.items()}, seconds)
             print(f"{setting}: {seconds:.1f} s", file=sys.stderr, flush=True)
 

@@ -49,8 +49,7 @@ def main():
                               "quickest), the linear codec, the decoder, or the decoder while it learns too")  # fmt: skip
     command.add_argument("--decoder", type=Path, help="model whose decoder that is (default: of --init)")
     command.add_argument("--teacher", action="store_true",
-                         help="tells what SPAN makes of the undegraded small picture instead of\nthe latents themselves, "
-                              "where those cannot be known")  # fmt: skip
+                         help="of the latents only what SPAN knows from the undegraded small picture")  # fmt: skip
     command.set_defaults(run_command=train_unet)
 
     command = commands.add_parser("export", help="checkpoints -> a model folder in f16")

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 
 # By how much the structure of a place must outweigh its noise for its detail to be believed.
-DOUBT = 3.0
+DOUBT = 4.0
 # What exceeds the noise this many times is structure ...
 OUTSTANDING = 4.0
 # ... noise is at most this many times what there is all around ...

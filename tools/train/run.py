@@ -8,6 +8,7 @@ import os
 import signal
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -41,6 +42,10 @@ def arguments_of(args):
     return ", ".join(f"{k} {v}" for k, v in sorted(kept.items()) if v is not False)
 
 
+def alone():
+    torch.set_num_threads(1)
+
+
 class Machine:
     """Where to compute: CUDA in bfloat16 when there is one, all cores in float32 otherwise."""
 
@@ -51,10 +56,33 @@ class Machine:
         cores = f"{os.cpu_count()} cores"
         self.name = torch.cuda.get_device_name() if self.cuda else cores
         self.workers = min(8, os.cpu_count()) if self.cuda else 1
+        # Each core with a part of the batch: a sixth faster than all sharing each operation (measured on two).
+        self.cores = 1 if self.cuda else os.cpu_count()
+        self.hands = ThreadPoolExecutor(self.cores, initializer=alone)
         if self.cuda:
             torch.backends.cudnn.benchmark = True
         else:
             torch.set_num_threads(os.cpu_count())
+
+    def gradients(self, loss_of, batch, weights, chance):
+        """Gradients of the mean of `loss_of(*batch, chance)` by `weights`, each core with a part of the batch.
+
+        `loss_of` returns a loss and its named parts; these are returned too, as numbers. No part has fewer than two.
+        """
+        count = min(self.cores, len(batch[0]) // 2)
+        chances = [torch.Generator().manual_seed(int(torch.randint(2**62, (), generator=chance))) for _ in range(count)]
+
+        def one(part, chance):
+            loss, named = loss_of(*part, chance)
+            gradients = torch.autograd.grad(loss, weights)
+            return gradients, {name: value.item() for name, value in named.items()}
+
+        parts = list(zip(*(whole.to(self.device).tensor_split(count) for whole in batch)))
+        shares = [len(part[0]) / len(batch[0]) for part in parts]
+        done = list(self.hands.map(one, parts, chances))
+        mean = lambda values: sum(share * value for share, value in zip(shares, values))  # noqa: E731
+        gradients = [mean(each) for each in zip(*(gradients for gradients, _ in done))]
+        return gradients, {name: mean(named[name] for _, named in done) for name in done[0][1]}
 
     def placed(self, network):
         """Channels last: half as fast again, on a processor too (measured on wide convolutions)."""
@@ -82,7 +110,7 @@ class Run:
 
     def __init__(self, args, kind, state, weights, machine, licences):
         self.folder, self.kind, self.minutes, self.last = args.run, kind, args.minutes, args.steps
-        self.optimizer = Muon(weights, args.rate)
+        self.machine, self.optimizer = machine, Muon(weights, args.rate)
         self.state = {**state, "optimizer": self.optimizer}
         self.rate, self.anneal, self.every, self.seed = args.rate, args.anneal, args.every, args.seed
         self.sittings, self.licences, self.start = [], licences, name_of(args.init)
@@ -152,11 +180,12 @@ class Run:
         self.save()
         print(f"{'stopped' if self.stopping else 'done'} at step {self.step}", flush=True)
 
-    def descend(self, loss, parts):
-        """One step of the optimizer, unless the gradient is not finite; `parts` are averaged for the curves."""
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+    def descend(self, loss_of, batch, chance):
+        """One step of the optimizer, unless the gradient is not finite; the loss's parts are averaged for curves."""
         weights = [p for group in self.optimizer.param_groups for p in group["params"]]
+        gradients, parts = self.machine.gradients(loss_of, batch, weights, chance)
+        for weight, gradient in zip(weights, gradients):
+            weight.grad = gradient
         if not torch.nn.utils.clip_grad_norm_(weights, 1.0).isfinite():
             self.skipped += 1
             if self.skipped >= self.MOST_SKIPPED:
@@ -164,8 +193,7 @@ class Run:
             return
         self.skipped = 0
         self.optimizer.step()
-        for name, part in parts.items():
-            value = part.item()
+        for name, value in parts.items():
             self.means[name] = 0.98 * self.means.get(name, value) + 0.02 * value
 
     @property

@@ -155,11 +155,11 @@ def test_what_is_exported_is_read_by_diffusers_and_is_what_was_trained(pack, tin
 
 def test_a_new_network_learns_latents(pack, tiny, tmp_path):
     """It begins without knowing anything: an error like that of saying nothing, which falls at once."""
-    more = ("--steps", 12, "--scratch", "--through", "latents", "--teacher", "--rate", 0.005)
+    more = ("--steps", 80, "--every", 79, "--scratch", "--through", "latents", "--teacher", "--rate", 0.005)
     command("train-unet", *few(pack, tiny, tmp_path / "run", *more))
     errors = [float(row["latents"]) for row in csv.DictReader(open(tmp_path / "run" / "curve.csv"))]
     # A running mean over fifty steps.
-    assert len(errors) == 12 and errors[-1] < 0.95 * errors[0]
+    assert len(errors) == 2 and errors[-1] < 0.9 * errors[0]
 
 
 def test_a_network_that_says_something_else_is_refused(pack, tiny, tmp_path):

@@ -18,12 +18,12 @@ from teacher import Teacher
 
 
 def plain(latents, chance):
-    """Latents noised as diffusion does: states, and their timesteps [B], a quarter of them at the very top.
+    """Latents noised as diffusion does: states, and their timesteps [B], about a quarter of them at the very top.
 
     There all is decided from the small picture alone, which is most of what there is to learn.
     """
     t = 30 + 970 * torch.rand(len(latents), generator=chance)
-    t[: len(t) // 4] = TRAIN_STEPS - 1
+    t[torch.rand(len(t), generator=chance) < 0.25] = TRAIN_STEPS - 1
     t = t.long().to(latents.device)
     return noised(latents, normal(latents, chance), t), t
 
@@ -122,32 +122,34 @@ def train(args):
     importance = codec.importance()
     network, decoder = machine.compiled(unet), machine.compiled(vae.decoder)
     draw = codec.decode if args.through == "codec" else lambda z: decode(vae, z, decoder)
-    half = args.batch if args.through == "latents" else args.batch // 2
-    # Pictures are judged, and late states made for them, in the rest of each batch.
-    loss_of = machine.placed(PictureLoss(features=args.features)) if half < args.batch else None
+    # Pictures are judged, and late states made for them, in half of each batch.
+    loss_of_pictures = None if args.through == "latents" else machine.placed(PictureLoss(features=args.features))
+
+    def loss_of(large, small, chance):
+        half = len(large) // 2 if loss_of_pictures else len(large)
+        latents = codec.encode(large)
+        x, t = plain(latents[:half], chance)
+        wanted = latents[:half]
+        if teacher:
+            wanted = likely(wanted, codec.encode(teacher(reduce_4x(large[:half]))), x, t)
+        if loss_of_pictures:
+            late = reached(network, latents[half:], small[half:], chance, machine)
+            x, t = (torch.cat(pair) for pair in zip((x, t), late))
+        with machine.autocast():
+            clean = predict(network, x, small, t).float()
+        loss = error(clean[:half], wanted, t[:half], importance)
+        parts = {"latents": loss}
+        if loss_of_pictures:
+            with machine.autocast():
+                drawn = draw(clean[half:]).float()
+            target = codec.decode(latents[half:]) if args.through == "codec" else large[half:]
+            picture, more = loss_of_pictures(drawn, small[half:], target)
+            loss, parts = loss + picture, parts | more
+        return loss, parts
 
     with closing(Crops(pack, args.crop, args.seed).batches(args.batch, run.step, machine.workers)) as batches:
         for chance in run.sitting():
-            large, small = (a.to(machine.device) for a in next(batches))
-            latents = codec.encode(large)
-            x, t = plain(latents[:half], chance)
-            wanted = latents[:half]
-            if teacher:
-                wanted = likely(wanted, codec.encode(teacher(reduce_4x(large[:half]))), x, t)
-            if loss_of:
-                late = reached(network, latents[half:], small[half:], chance, machine)
-                x, t = (torch.cat(pair) for pair in zip((x, t), late))
-            with machine.autocast():
-                clean = predict(network, x, small, t).float()
-            loss = error(clean[:half], wanted, t[:half], importance)
-            parts = {"latents": loss}
-            if loss_of:
-                with machine.autocast():
-                    drawn = draw(clean[half:]).float()
-                target = codec.decode(latents[half:]) if args.through == "codec" else large[half:]
-                picture, more = loss_of(drawn, small[half:], target)
-                loss, parts = loss + picture, parts | more
-            run.descend(loss, parts)
+            run.descend(loss_of, next(batches), chance)
             for name, average in averages.items():
                 average.update(trained[name])
             if run.is_due:

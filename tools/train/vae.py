@@ -36,8 +36,7 @@ def train(args):
     task = {"decoder": Decoding, "encoder": Encoding, "finetune": Finetuning}[args.stage](args, machine, codec, vae)
     with closing(Crops(pack, args.crop, args.seed).batches(args.batch, run.step, machine.workers)) as batches:
         for chance in run.sitting():
-            large, small = (a.to(machine.device) for a in next(batches))
-            run.descend(*task.loss(large, small, chance))
+            run.descend(task.loss, next(batches), chance)
             average.update(vae)
             if run.is_due:
                 run.log(task.judged(average.network))
