@@ -57,8 +57,8 @@ class Machine:
         self.name = torch.cuda.get_device_name() if self.cuda else cores
         self.workers = min(8, os.cpu_count()) if self.cuda else 1
         # Each core with a part of the batch: a sixth faster than all sharing each operation (measured on two).
-        self.cores = 1 if self.cuda else os.cpu_count()
-        self.hands = ThreadPoolExecutor(self.cores, initializer=alone)
+        self.parts = 1 if self.cuda else os.cpu_count()
+        self.hands = ThreadPoolExecutor(self.parts, initializer=alone)
         if self.cuda:
             torch.backends.cudnn.benchmark = True
         else:
@@ -69,7 +69,7 @@ class Machine:
 
         `loss_of` returns a loss and its named parts; these are returned too, as numbers. No part has fewer than two.
         """
-        count = min(self.cores, len(batch[0]) // 2)
+        count = min(self.parts, len(batch[0]) // 2)
         chances = [torch.Generator().manual_seed(int(torch.randint(2**62, (), generator=chance))) for _ in range(count)]
 
         def one(part, chance):
@@ -79,7 +79,7 @@ class Machine:
 
         parts = list(zip(*(whole.to(self.device).tensor_split(count) for whole in batch)))
         shares = [len(part[0]) / len(batch[0]) for part in parts]
-        done = list(self.hands.map(one, parts, chances))
+        done = list((map if count == 1 else self.hands.map)(one, parts, chances))
         mean = lambda values: sum(share * value for share, value in zip(shares, values))  # noqa: E731
         gradients = [mean(each) for each in zip(*(gradients for gradients, _ in done))]
         return gradients, {name: mean(named[name] for _, named in done) for name in done[0][1]}

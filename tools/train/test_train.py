@@ -30,6 +30,7 @@ from data import Crops, Pack  # noqa: E402
 from export import SCHEDULER, write_json  # noqa: E402
 from muon import orthogonal  # noqa: E402
 from perceptual import psnr  # noqa: E402
+from run import Machine  # noqa: E402
 from teacher import Teacher  # noqa: E402
 from unet import likely  # noqa: E402
 
@@ -195,6 +196,22 @@ def test_what_is_likely_is_what_the_latents_are_on_average():
         # On average the answer stays: the difference from the latents has nothing in it that the state would tell.
         change = (said - latents) * (x - alpha * guess)
         assert abs(change.mean().item()) < 0.02
+
+
+def test_parts_of_a_batch_give_the_gradients_of_the_whole():
+    machine, chance = Machine(0), torch.Generator().manual_seed(0)
+    machine.parts = 2
+    weight = torch.randn(3, generator=chance).requires_grad_(True)
+    batch = [torch.randn(5, 3, generator=chance), torch.randn(5, generator=chance)]
+
+    def loss_of(x, y, chance):
+        loss = (x @ weight - y).square().mean()
+        return loss, {"loss": loss}
+
+    (gradient,), parts = machine.gradients(loss_of, batch, [weight], chance)
+    whole, _ = loss_of(*batch, chance)
+    torch.testing.assert_close(gradient, torch.autograd.grad(whole, weight)[0])
+    assert abs(parts["loss"] - whole.item()) < 1e-5
 
 
 def test_muon_makes_all_directions_count_alike():
