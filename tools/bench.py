@@ -221,10 +221,10 @@ def memory(program, models, cases, folder):
         Image.effect_noise((side, side), 60).convert("RGB").save(picture)
         run = [program, "--no-gui", picture, "-o", folder / "out.png", "--on-conflict", "overwrite", "--no-check"]
         run += ["--model", models[name], "--particles", 4, "--steps", 2]
-        # Refused once the model is loaded: what the program holds then, and what it says it needs beyond that.
-        loaded, _, refusal = peak_memory(*run, "--memory-limit", "1MB")
-        needed, unit = re.search(r"about ([0-9.]+) ([KMG]iB)", refusal).groups()
-        needed = float(needed) * {"KiB": 1 / 1024, "MiB": 1, "GiB": 1024}[unit]
+        # Refused once the model is loaded: what the program holds then. What it needs beyond that, it plans.
+        loaded, _, _ = peak_memory(*run, "--memory-limit", "1MB")
+        plan = subprocess.run([*map(str, run), "--dry-run", "--json"], check=True, capture_output=True, text=True).stdout
+        needed = json.loads(plan.splitlines()[-1])["memory"] / MIB
         peak, code, messages = peak_memory(*run)
         if code:
             sys.exit(messages)
