@@ -57,6 +57,8 @@ def main():
                                                    "(default: the networks of --init)")  # fmt: skip
     command.add_argument("--vae", type=Path, help="run of train-vae (default: that of --unet, else of --init)")
     command.add_argument("--init", type=Path, default=BUNDLED, help="model folder for everything else")
+    command.add_argument("--keep", type=share, default=0.0,
+                         help="share of --init's weights in what is written, below 1 (0)")  # fmt: skip
     command.add_argument("--name", help="the model's name (default: that of --init)")
     command.add_argument("--out", type=Path, required=True)
     command.set_defaults(run_command=export)
@@ -99,6 +101,10 @@ def training(command, rate):
 
 def above_0(text):
     return checked(float(text), lambda v: v > 0, "above 0")
+
+
+def share(text):
+    return checked(float(text), lambda v: 0 <= v < 1, "at least 0 and below 1")
 
 
 def whole(text):

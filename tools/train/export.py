@@ -87,6 +87,15 @@ def history(run):
     return json.loads((run / "run.json").read_text()) if run else None
 
 
+def keep(networks, before, share):
+    """Moves the weights of `networks` by `share` of the way to those of the same networks `before`."""
+    for name, network in networks.items():
+        mine, other = network.state_dict(), before[name].state_dict()
+        if {key: w.shape for key, w in mine.items()} != {key: w.shape for key, w in other.items()}:
+            raise UserError(f"--keep: the {name} of --init is another network, so the two have no mean.")
+        network.load_state_dict({key: w.lerp(other[key], share) for key, w in mine.items()})
+
+
 def export(args):
     """Everything is written beside the goal first, which it then replaces."""
     out = args.out.resolve()
@@ -101,6 +110,8 @@ def export(args):
     for name, saved in found.items():
         if saved is not None:
             load_average(networks[name], saved)
+    if args.keep:
+        keep(networks, {"unet": read_unet(args.init), "vae": read_vae(args.init)}, args.keep)
     told = {name: run if found[name] is not None else None for name, run in runs.items()}
     partial = out.with_name(f".{out.name}.partial")
     try:
@@ -129,7 +140,7 @@ def write(args, folder, networks, runs):
     size = size_of(folder)
     if size > LIMIT:
         raise UserError(f"The weights take {size / 2**20:.1f} MiB in f16, more than 16: train a smaller network.")
-    (folder / "README.md").write_text(card(settings["name"], networks, runs, size, args.init))
+    (folder / "README.md").write_text(card(settings["name"], networks, runs, size, args))
 
 
 def size_of(folder):
@@ -137,19 +148,20 @@ def size_of(folder):
     return sum(file.stat().st_size for file in folder.rglob("*.safetensors"))
 
 
-def card(name, networks, runs, size, init):
+def card(name, networks, runs, size, args):
     millions = lambda network: f"{sum(p.numel() for p in network.parameters()) / 1e6:.2f}"  # noqa: E731
     histories = {part: history(run) for part, run in runs.items()}
     first = histories["unet"] or histories["vae"]
     facts = {
         "name": name,
-        "start": first["start"] if first else name_of(init),
+        "start": first["start"] if first else name_of(args.init),
         "megabytes": f"{size / 1e6:.1f}",
         "unet": millions(networks["unet"]),
         "vae": millions(networks["vae"]),
         "unet_run": told(histories["unet"]),
         "vae_run": "together with the UNet" if runs["vae"] == runs["unet"] and first else told(histories["vae"]),
         "data": data(first),
+        "mean": f"; {args.keep:g} of the weights are those of {name_of(args.init)}" if args.keep else "",
     }
     return CARD.read_text().format(**facts)
 

@@ -143,6 +143,14 @@ def test_what_is_exported_is_read_by_diffusers_and_is_what_was_trained(pack, tin
     assert card.startswith("# x: model card") and "1 CC0" in card and "to step 2" in card
     assert json.loads((out / "minkds.json").read_text())["name"] == "x"
 
+    # A mean with what it began from.
+    command("export", "--init", tiny, "--unet", tmp_path / "run", "--out", tmp_path / "mean", "--keep", 0.25)
+    mean = UNet2DModel.from_pretrained(tmp_path / "mean" / "unet", low_cpu_mem_usage=False).state_dict()
+    start = UNet2DModel.from_pretrained(tiny / "unet", low_cpu_mem_usage=False).state_dict()
+    for key, weight in mean.items():
+        wanted = 0.25 * start[key] + 0.75 * state(tmp_path / "run", "unet")[key]
+        torch.testing.assert_close(weight.float(), wanted, rtol=2**-10, atol=1e-6)
+    assert "0.25 of the weights are those of minkds-photo" in (tmp_path / "mean" / "README.md").read_text()
     # On from there, in all stages of the autoencoder.
     for stage in ("decoder", "encoder", "finetune"):
         more = ("--steps", 1, "--stage", stage, "--unet", out, "--validation", photos)
