@@ -79,7 +79,7 @@ fn main() -> Result<()> {
         );
     };
     let unet = cost::unet(model.unet().config(), height, width).flops;
-    let evaluate = || target.finish(&model.predict(latents.clone(), &low_res, TIMESTEP));
+    let evaluate = || target.finish(&model.predict(latents.clone(), &low_res, TIMESTEP, false));
     report("unet", args.batch, unet, best(args.rounds, evaluate)?);
     let decoder = cost::decoder(model.vqvae().config(), height, width).flops;
     let decode = || target.finish(&model.vqvae().decode(one.clone()));

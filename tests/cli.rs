@@ -32,7 +32,7 @@ mod steering;
 use program::Room;
 
 /// The table, and what stands around it.
-const FLAGS: [&str; 51] = [
+const FLAGS: [&str; 52] = [
     "--no-gui",
     "--output",
     "--on-conflict",
@@ -49,6 +49,7 @@ const FLAGS: [&str; 51] = [
     "--window",
     "--select",
     "--vanilla",
+    "--clean",
     "--preset",
     "--solver",
     "--steps",

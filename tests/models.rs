@@ -31,8 +31,9 @@ fn check_unet(model: &str, reference: &Arrays) {
     let unet = load(model, "unet", |scope| UNet2DModel::load(scope, config));
     let sample = reference.tensor::<4>("unet.sample", &Device::flex());
     let timestep = reference.values("unet.timestep")[0] as usize;
+    let clean = reference.values("unet.class_label")[0] == 1.0;
     let mut seen = 0;
-    let output = unet.forward_traced(sample, timestep, |stage, state| {
+    let output = unet.forward_traced(sample, timestep, clean, |stage, state| {
         let name = format!("unet.{stage}");
         let mut want = reference.values(&name);
         let got = read(state.clone());

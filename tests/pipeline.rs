@@ -72,6 +72,7 @@ fn settings(case: &Value) -> Settings {
         ),
         select: serde_json::from_value(case["select"].clone()).unwrap(),
         vanilla: kds.is_null(),
+        clean: case["clean"].as_bool().unwrap_or(false),
         solver: serde_json::from_value(case["solver"].clone()).unwrap(),
         steps: case["steps"].as_u64().unwrap() as u32,
         eta: number(&case["eta"], 0.0),

@@ -461,6 +461,7 @@ def tiny_models():
                 freq_shift=1,
                 mid_block_scale_factor=1.5,
                 downsample_padding=0,
+                num_class_embeds=2,
                 **ldm,
             ),
             autoencoder(
@@ -557,6 +558,11 @@ def codebook_margin(codec, latents):
     return float((nearest[:, 1] - nearest[:, 0]).min())
 
 
+def told(net, count, label):
+    """What a UNet with class labels must be told, and another must not: 0 any input, 1 a clean one."""
+    return {"class_labels": torch.full((count,), label)} if net.config.num_class_embeds else {}
+
+
 def reference(name, net, codec, scheduler_config):
     """Inputs, outputs and the hidden states between the blocks of both networks."""
     g = rng(f"{name}-reference")
@@ -574,8 +580,11 @@ def reference(name, net, codec, scheduler_config):
     # Sides that are no power of two and differ: an axis mixed up or an attention grid misread shows.
     sample = normal(g, 2, net.config.in_channels, 12, 20)
     timestep = 437 * scheduler_config["num_train_timesteps"] // 1000
+    # The second label: mistaken for the first, or left out, it would show.
+    label = 1 if net.config.num_class_embeds else 0
     tensors |= {"unet.sample": sample, "unet.timestep": torch.tensor([float(timestep)])}
-    tensors["unet.output"] = net(sample, timestep).sample
+    tensors |= {"unet.class_label": torch.tensor([float(label)])}
+    tensors["unet.output"] = net(sample, timestep, **told(net, len(sample), label)).sample
 
     if codec is not None:
         vq = isinstance(codec, VQModel)
@@ -709,7 +718,8 @@ def ddim_step(scheduler, t, output, x, steer, eta, noise, minkds):
 
 
 def sample_run(
-    net, scheduler_config, low_res, start, steps, solver="ddim", eta=0.0, noises=None, kds=None, minkds=False
+    net, scheduler_config, low_res, start, steps,
+    solver="ddim", eta=0.0, noises=None, kds=None, minkds=False, clean=False,
 ):
     """The sampling loop. Returns the final latents [N, C, H, W] and particle 0's (steered) x0 of every step."""
     ddim = solver == "ddim"
@@ -724,7 +734,8 @@ def sample_run(
                 return x0
             return x0 + kds["gamma_0"] * mean_shift(x0, kds["patch_size"], kds["bandwidth"], kds["kernel"])
 
-        output = net(torch.cat([x, low_res.expand(len(x), -1, -1, -1)], 1), t).sample
+        words = told(net, len(x), int(clean))
+        output = net(torch.cat([x, low_res.expand(len(x), -1, -1, -1)], 1), t, **words).sample
         if ddim:
             x, x0 = ddim_step(scheduler, t, output, x, steer, eta, None if noises is None else noises[i], minkds)
         else:
@@ -788,8 +799,8 @@ def pipelines(out, args):
         },
         {"name": "kl-select-mean", "kds": small, "select": "mean"},
     ]
-    shifted = [{"name": "shifted-kds-eta", "kds": small, "eta": 1.0, "select": "lowest-variance"}]
-    defaults = {"particles": 4, "solver": "ddim", "steps": 5, "eta": 0.0, "kds": None, "minkds": False}
+    shifted = [{"name": "shifted-kds-eta", "kds": small, "eta": 1.0, "select": "lowest-variance", "clean": True}]
+    defaults = {"particles": 4, "solver": "ddim", "steps": 5, "eta": 0.0, "kds": None, "minkds": False, "clean": False}
     defaults |= {"select": "nearest-mean", "scheduler_overrides": {}}
 
     tensors, records = {}, []
@@ -807,7 +818,7 @@ def pipelines(out, args):
 
 
 def pipeline_case(net, codec, scheduler_config, case):
-    settings = {key: case[key] for key in ("steps", "solver", "eta", "minkds")}
+    settings = {key: case[key] for key in ("steps", "solver", "eta", "minkds", "clean")}
     shape = (case["particles"], net.config.out_channels, 8, 12)
 
     def make(g):
@@ -854,10 +865,11 @@ def bundled(out, args):
         {"name": "vanilla", "particles": 1, "solver": "ddim", "steps": 15, "kds": None},
         {"name": "kds", "particles": 4, "solver": "ddim", "steps": 15, "kds": steering},
         {"name": "dpm", "particles": 1, "solver": "dpm++", "steps": 10, "kds": None},
+        {"name": "clean", "particles": 1, "solver": "ddim", "steps": 5, "kds": None, "clean": True},
     ]
     tensors, records = {"low_res": low_res, "start": start}, []
     for case in cases:
-        settings = {key: case[key] for key in ("solver", "steps", "kds")}
+        settings = {key: case[key] for key in ("solver", "steps", "kds", "clean") if key in case}
         final, _, timesteps = sample_run(net, scheduler_config, low_res, start[: case["particles"]], **settings)
         index = select(final, "nearest-mean")
         tensors[f"{case['name']}.final"] = final

@@ -26,7 +26,7 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parent / "train"))
 from metrics import psnr, ssim  # noqa: E402
 from perceptual import FeatureDistance  # noqa: E402
-from validate import bicubic, tensor  # noqa: E402
+from validate import bicubic, centre, tensor  # noqa: E402
 
 # What every setting starts from, written out so that a change of the program's defaults does not change the sweep.
 BASE = {
@@ -35,7 +35,7 @@ BASE = {
 }  # fmt: skip
 VANILLA = {"vanilla": True, "particles": 1}
 
-# Name -> what differs from BASE. `vanilla` is a flag without a value. The order is the order of the runs.
+# Name -> what differs from BASE. `vanilla` and `clean` are flags without a value. The order is the order of the runs.
 SETTINGS = {
     "base": {},
     "base, seed 8": {"seed": 8},
@@ -43,6 +43,9 @@ SETTINGS = {
     "vanilla": VANILLA,
     "vanilla, color-fix none": VANILLA | {"color-fix": "none"},
     "vanilla, color-fix consistency": VANILLA | {"color-fix": "consistency"},
+    "clean": {"clean": True},
+    "clean, color-fix consistency": {"clean": True, "color-fix": "consistency"},
+    "clean, vanilla": VANILLA | {"clean": True},
     **{f"ddim {n} steps": {"steps": n} for n in (4, 6, 8, 10, 15)},
     **{f"dpm++ {n} steps": {"solver": "dpm++", "steps": n} for n in (5, 8)},
     **{f"gamma {g}": {"gamma-0": g} for g in (0.1, 0.3, 1.0)},
@@ -68,12 +71,6 @@ def consistent(small):
             missing = wanted - np.asarray(reduced)
         channels.append(Image.fromarray(np.rint(large).astype(np.uint8)))
     return Image.merge("RGB", channels)
-
-
-def centre(path, side):
-    picture = Image.open(path).convert("RGB")
-    left, top = (picture.width - side) // 2, (picture.height - side) // 2
-    return picture.crop((left, top, left + side, top + side))
 
 
 def arguments(setting):

@@ -70,7 +70,7 @@ pub fn measure(target: &Target) -> Result<f64> {
             let low_res = tensor(low_res, [3, side, side], target.device());
             let evaluate = || -> Result<f64> {
                 let start = Instant::now();
-                read(model.predict(latents.clone(), &low_res, 500))?;
+                read(model.predict(latents.clone(), &low_res, 500, false))?;
                 Ok(start.elapsed().as_secs_f64())
             };
             evaluate()?;

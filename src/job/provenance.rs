@@ -170,6 +170,14 @@ mod tests {
     }
 
     #[test]
+    fn what_was_made_before_pictures_could_be_called_clean_is_read() {
+        assert!(!made().to_text().contains("clean"));
+        let mut clean = made();
+        clean.settings.clean = true;
+        assert_eq!(Provenance::from_text(&clean.to_text()).unwrap(), clean);
+    }
+
+    #[test]
     fn texts_of_others_are_refused_by_what_is_wrong() {
         let text = made().to_text();
         for (from, to, word) in [

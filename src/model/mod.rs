@@ -224,12 +224,18 @@ impl Model {
     }
 
     /// What one network evaluation says: `latents` `[N, C, H, W]` beside `low_res` `[1, 3, H, W]`
-    /// (the same for all) at `timestep`; `[N, C, H, W]`.
-    pub fn predict(&self, latents: Tensor<4>, low_res: &Tensor<4>, timestep: usize) -> Tensor<4> {
+    /// (the same for all, said to be `clean` or not) at `timestep`; `[N, C, H, W]`.
+    pub fn predict(
+        &self,
+        latents: Tensor<4>,
+        low_res: &Tensor<4>,
+        timestep: usize,
+        clean: bool,
+    ) -> Tensor<4> {
         let [n, ..] = latents.dims();
         let low_res = low_res.clone().repeat_dim(0, n);
         self.unet
-            .forward(Tensor::cat(vec![latents, low_res], 1), timestep)
+            .forward(Tensor::cat(vec![latents, low_res], 1), timestep, clean)
     }
 
     /// A cheap picture of clean latents `[N, C, H, W]`: `[N, 3, 4H, 4W]` around -1..1, by a linear

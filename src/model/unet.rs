@@ -18,6 +18,8 @@ pub struct UNet2DModel {
     /// What the way from conv_in to conv_out holds.
     floats: FloatDType,
     time_embedding: (Linear, Linear),
+    /// `[2, T]`: what is added to the time embedding by what is said of the input.
+    class_embedding: Option<Tensor<2>>,
     down_blocks: Vec<DownBlock2D>,
     mid_block: UNetMidBlock2D,
     up_blocks: Vec<UpBlock2D>,
@@ -98,6 +100,10 @@ impl UNet2DModel {
                     temb_channels,
                 ),
             ),
+            class_embedding: config.num_class_embeds.map(|classes| {
+                let name = "class_embedding.weight".to_string();
+                scope.matrix(&[name], [classes, temb_channels])
+            }),
             down_blocks,
             mid_block: UNetMidBlock2D::load(
                 &scope.child("mid_block"),
@@ -128,10 +134,17 @@ impl UNet2DModel {
         self.config.size_multiple()
     }
 
+    /// Whether it can be told that an input is clean: it knows diffusers' class labels 0, any input, and 1,
+    /// a clean one.
+    pub fn knows_clean(&self) -> bool {
+        self.class_embedding.is_some()
+    }
+
     /// `sample` is `[N, in_channels, H, W]` with H and W multiples of [`Self::size_multiple`]; the
-    /// result is `[N, out_channels, H, W]`.
-    pub fn forward(&self, sample: Tensor<4>, timestep: usize) -> Tensor<4> {
-        self.forward_traced(sample, timestep, |_, _| ())
+    /// result is `[N, out_channels, H, W]`. `clean` is what is said of the input, heard if
+    /// [`Self::knows_clean`].
+    pub fn forward(&self, sample: Tensor<4>, timestep: usize, clean: bool) -> Tensor<4> {
+        self.forward_traced(sample, timestep, clean, |_, _| ())
     }
 
     /// [`Self::forward`], showing each stage's output by diffusers' name for it.
@@ -139,6 +152,7 @@ impl UNet2DModel {
         &self,
         sample: Tensor<4>,
         timestep: usize,
+        clean: bool,
         mut trace: impl FnMut(String, &Tensor<4>),
     ) -> Tensor<4> {
         let sample = if self.config.center_input_sample {
@@ -146,12 +160,15 @@ impl UNet2DModel {
         } else {
             sample
         };
-        let embedding = self.embed(timestep, &sample.device());
+        let mut embedding = self.embed(timestep, &sample.device());
         let [_, width] = embedding.dims();
         trace(
             "time_embedding".into(),
             &embedding.clone().reshape([1, width, 1, 1]),
         );
+        if let Some(classes) = &self.class_embedding {
+            embedding = embedding + classes.clone().narrow(0, usize::from(clean), 1);
+        }
         // Every residual block wants the activated embedding.
         let norms = Norms::own();
         let mut pass = norms.start();

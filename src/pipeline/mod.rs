@@ -133,8 +133,13 @@ pub(crate) fn regions(model: &Model, settings: &Settings, request: &Request) -> 
     (shown, shown.with_surroundings(step, &request.input))
 }
 
-/// The sampler that `settings` ask for on `model`; the error names a number of steps that fits.
+/// The sampler that `settings` ask for on `model`; the error names a number of steps that fits, or what else the
+/// model cannot do.
 pub fn scheduler(model: &Model, settings: &Settings) -> Result<Scheduler> {
+    if settings.clean && !model.unet().knows_clean() {
+        let what = "this model cannot be told that its input is clean: leave --clean out";
+        return Err(Error::Setting(what.into()));
+    }
     Scheduler::new(
         model.scheduler_config(),
         settings.solver,
@@ -387,6 +392,7 @@ impl<'a> Run<'a> {
         let mut output = Latents::zeros(sample.shape);
         let tiling = self.plan.cut.network.clone();
         let work = self.plan.evaluation / tiling.count() as f64;
+        let clean = self.settings.clean;
         for tile in tiling.tiles() {
             let low_res = field::cut(low_res, self.canvas.padded, tile.place);
             let low_res = self.part(low_res, 1, tile.place);
@@ -395,7 +401,7 @@ impl<'a> Run<'a> {
                 let end = self.particles.min(start + self.plan.batch);
                 let batch = self.part(sample.cut(start..end, tile.place), end - start, tile.place);
                 // Reading waits for the device, so that a run stops where it is told to.
-                let values = read(self.model.predict(batch, &low_res, timestep))?;
+                let values = read(self.model.predict(batch, &low_res, timestep, clean))?;
                 output.add(start, &tile, &values);
                 self.progress((end - start) as f64 * work);
             }

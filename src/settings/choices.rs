@@ -240,6 +240,7 @@ impl Preset {
                 window: Some(Window(0.3, 1.0)),
                 select: Some(Select::LowestVariance),
                 vanilla: None,
+                clean: None,
                 solver: Some(Solver::Ddim),
                 steps: Some(50),
                 eta: Some(0.0),

@@ -42,6 +42,7 @@ fn the_command_line_asks_for_the_same_settings() {
         window: Window(0.25, 0.75),
         select: Select::LowestVariance,
         vanilla: true,
+        clean: true,
         solver: Solver::DpmSolver,
         steps: 9,
         eta: 0.0,

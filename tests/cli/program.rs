@@ -221,7 +221,8 @@ impl Room {
 }
 
 /// `words` as arguments: `MODEL` is the path of a small random model, `TINY` stands for a fast run
-/// of it without the check that such a model cannot pass, `TINY_VQ` for one of another sort.
+/// of it without the check that such a model cannot pass, `TINY_VQ` for one of another sort,
+/// `TINY_TOLD` for one that knows of clean pictures.
 fn arguments(words: &str) -> Vec<String> {
     let model = |name: &str| {
         fixture("models")
@@ -242,6 +243,7 @@ fn arguments(words: &str) -> Vec<String> {
             "MODEL" => vec![model("kl-like-bundled")],
             "TINY" => fast("kl-like-bundled"),
             "TINY_VQ" => fast("ldm-like"),
+            "TINY_TOLD" => fast("scale-shift"),
             "EMPTY" => vec![String::new()],
             word => vec![word.to_string()],
         })

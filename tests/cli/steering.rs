@@ -61,6 +61,15 @@ fn nearest_mean_is_the_default_and_mean_is_a_picture_of_its_own() {
 }
 
 #[test]
+fn clean_is_told_to_models_that_know_it_and_refused_for_others() {
+    let room = room();
+    let any = room.enlarged("TINY_TOLD");
+    assert!(room.enlarged("TINY_TOLD --clean") != any);
+    let words = "TINY a.png -o c.png --clean";
+    room.refuses(words, 2, &["told", "leave --clean out"]);
+}
+
+#[test]
 fn vanilla_is_one_particle_without_steering() {
     let room = room();
     for sampler in ["", "--eta 0.7", "--solver dpm++"] {

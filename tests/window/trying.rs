@@ -89,6 +89,23 @@ fn strength_is_mixed_in_without_drawing_anything() {
 }
 
 #[test]
+fn a_picture_that_is_called_clean_is_drawn_otherwise() {
+    let mut room = Room::new(&[("photo.png", 40, 40)]);
+    room.until_quiet();
+    let first = room.window().state.live.steered.clone().unwrap();
+    room.click("Clean picture");
+    room.until_quiet();
+    let state = &room.window().state;
+    let second = state.live.steered.clone().unwrap();
+    assert!(state.live.settings().unwrap().clean);
+    assert_ne!(first.picture.pixels(), second.picture.pixels());
+    // Plain sampling is told, too, and was drawn again.
+    assert!(state.live.plain.as_ref().unwrap().seconds.is_some());
+    room.click("Undo");
+    assert!(!room.window().state.settings.clean);
+}
+
+#[test]
 fn settings_are_undone_and_done_again() {
     let mut room = Room::new(&[("photo.png", 24, 24)]);
     room.until_quiet();

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from degrade import clean, degraded
+from degrade import ANY, CLEAN, clean, degraded, realistic
 from run import UserError, whole_file
 
 PHOTOGRAPHS = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"}
@@ -119,14 +119,14 @@ class Crops(torch.utils.data.Dataset):
         self.pack, self.side, self.seed = pack, side, seed
 
     def __getitem__(self, index):
-        """The large crop [3, side, side] and its small version [3, side/4, side/4], uint8."""
+        """The large crop [3, side, side], its small version [3, side/4, side/4], uint8, and what is told of it."""
         rng = np.random.default_rng([self.seed, index])
         for _ in range(4):
             crop = self.one(rng)
             if crop.std() > 6 or rng.random() < 0.1:
                 break
-        small = degraded(crop, rng)
-        return tuple(torch.from_numpy(np.ascontiguousarray(a.transpose(2, 0, 1))) for a in (crop, small))
+        small, told = degraded(crop, rng)
+        return *(torch.from_numpy(np.ascontiguousarray(a.transpose(2, 0, 1))) for a in (crop, small)), told
 
     def one(self, rng):
         photo = self.pack.photos[int(np.searchsorted(self.pack.shares, rng.random()))]
@@ -144,11 +144,11 @@ class Crops(torch.utils.data.Dataset):
         return np.ascontiguousarray(crop.transpose(1, 0, 2) if rng.random() < 0.5 else crop)
 
     def batches(self, size, number, workers=0):
-        """Endless batches from `number` on, as floats in [-1, 1]. To be closed, lest workers stay."""
+        """Endless batches from `number` on, pictures as floats in [-1, 1]. To be closed, lest workers stay."""
         order = range(number * size, number * size + 2**40)
         loader = torch.utils.data.DataLoader(self, size, sampler=order, num_workers=workers, worker_init_fn=deaf)
-        for batch in loader:
-            yield [part.float() / 127.5 - 1 for part in batch]
+        for large, small, told in loader:
+            yield large.float() / 127.5 - 1, small.float() / 127.5 - 1, told
 
 
 def deaf(_):
@@ -179,3 +179,15 @@ def centre_crops(folder, side):
         small.append(clean(large[-1]))
     stacked = (torch.from_numpy(np.stack(a)).permute(0, 3, 1, 2) for a in (large, small))
     return tuple(a.float() / 127.5 - 1 for a in stacked)
+
+
+def validation_crops(folder, device, side=128):
+    """The middle of each picture of a folder, and by name its small versions, the same every time, with what is told
+    of them [N]: `clean` ones that are said to be, and `degraded` ones."""
+    large, small = centre_crops(folder, side)
+    rng, bytes_ = np.random.default_rng(7), ((large + 1) * 127.5).round().byte().permute(0, 2, 3, 1)
+    worse = np.stack([realistic(picture.numpy(), rng) for picture in bytes_])
+    worse = torch.from_numpy(worse).permute(0, 3, 1, 2).float() / 127.5 - 1
+    kinds = {"clean": (small, CLEAN), "degraded": (worse, ANY)}
+    told = lambda small, what: (small.to(device), torch.full((len(small),), what, device=device))  # noqa: E731
+    return large.to(device), {name: told(*kind) for name, kind in kinds.items()}

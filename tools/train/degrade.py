@@ -11,6 +11,9 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import correlate1d, gaussian_filter
 
+# What the network is told of a small picture, diffusers' class labels: that it is as it may be, or a clean reduction.
+ANY, CLEAN = 0, 1
+
 FILTERS = (
     Image.Resampling.BOX,
     Image.Resampling.BILINEAR,
@@ -51,9 +54,14 @@ def realistic(picture, rng):
     return to_bytes(x)
 
 
-def degraded(picture, rng, clean_share=0.35):
-    """What the training sees: a share of clean reductions, the rest realistic."""
-    return clean(picture) if rng.random() < clean_share else realistic(picture, rng)
+def degraded(picture, rng, told_share=0.3, clean_share=0.35):
+    """What the training sees: a small picture, and what is told of it.
+
+    A share are clean and said to be; of the others a share are clean, too, for nobody has told whether they are.
+    """
+    if rng.random() < told_share:
+        return clean(picture), CLEAN
+    return clean(picture) if rng.random() < clean_share else realistic(picture, rng), ANY
 
 
 def to_bytes(x):

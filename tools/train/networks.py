@@ -9,6 +9,8 @@ from torch import nn
 from run import UserError
 
 LATENT_CHANNELS = 8
+# What a UNet may be told of a small picture: see degrade.py.
+CLASSES = 2
 
 
 def new_unet(channels=64, layers=4):
@@ -30,6 +32,7 @@ def new_unet(channels=64, layers=4):
         layers_per_block=layers,
         add_attention=False,
         resnet_time_scale_shift="scale_shift",
+        num_class_embeds=CLASSES,
     )
     with torch.no_grad():
         for name, module in unet.named_modules():
@@ -41,6 +44,7 @@ def new_unet(channels=64, layers=4):
                 # What comes from below passes; what comes over the skip must be asked for.
                 module.weight.copy_(torch.eye(*module.weight.shape[:2])[:, :, None, None])
                 module.bias.zero_()
+        unet.class_embedding.weight.zero_()
         # The picture counts more than the noise, and at first nothing is known.
         unet.conv_in.weight[:, LATENT_CHANNELS:].mul_(4)
         unet.conv_out.weight.mul_(0.3)
@@ -71,7 +75,17 @@ def read_unet(model):
     said = schedule.get("prediction_type", "epsilon")
     if said != "sample":
         raise UserError(f"{model}: its UNet says {said}; here it is to say sample: use --scratch.")
-    return UNet2DModel.from_pretrained(model / "unet", low_cpu_mem_usage=False).float()
+    unet = UNet2DModel.from_pretrained(model / "unet", low_cpu_mem_usage=False).float()
+    return unet if unet.config.num_class_embeds else listening(unet)
+
+
+def listening(unet):
+    """A UNet that has not been told anything of small pictures, so that it can be; it does not listen yet."""
+    other = UNet2DModel.from_config({**unet.config, "num_class_embeds": CLASSES})
+    with torch.no_grad():
+        other.class_embedding.weight.zero_()
+    other.load_state_dict({**other.state_dict(), **unet.state_dict()})
+    return other
 
 
 def read_vae(model):

@@ -9,7 +9,7 @@ import signal
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import torch
@@ -112,7 +112,8 @@ class Run:
         self.folder, self.kind, self.minutes, self.last = args.run, kind, args.minutes, args.steps
         self.machine, self.optimizer = machine, Muon(weights, args.rate)
         self.state = {**state, "optimizer": self.optimizer}
-        self.rate, self.anneal, self.every, self.seed = args.rate, args.anneal, args.every, args.seed
+        self.rate, self.anneal, self.every = args.rate, args.anneal, args.every
+        self.batch, self.seed = args.batch, args.seed
         self.sittings, self.licences, self.start = [], licences, name_of(args.init)
         self.this = {"machine": machine.name, "arguments": arguments_of(args)}
         self.step, self.seconds, self.passed, self.stopping = 0, 0.0, 0.0, False
@@ -157,7 +158,7 @@ class Run:
         return self.rate * rise * fall
 
     def sitting(self):
-        """Yields before each step a generator for its chance; the caller calls `descend`, and `log` when it is due."""
+        """Yields before each step a generator for its chance."""
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda *_: setattr(self, "stopping", True))
         first, start, before = self.step, time.monotonic(), self.seconds
@@ -179,6 +180,17 @@ class Run:
                 saved = time.monotonic()
         self.save()
         print(f"{'stopped' if self.stopping else 'done'} at step {self.step}", flush=True)
+
+    def learn(self, crops, loss_of, averages, judged):
+        """A sitting on `crops`: descends by `loss_of`, as `Machine.gradients` takes it; `averages` are pairs of an
+        average and the network that it follows; `judged()` is what else the curves show."""
+        with closing(crops.batches(self.batch, self.step, self.machine.workers)) as batches:
+            for chance in self.sitting():
+                self.descend(loss_of, next(batches), chance)
+                for average, network in averages:
+                    average.update(network)
+                if self.is_due:
+                    self.log(judged())
 
     def descend(self, loss_of, batch, chance):
         """One step of the optimizer, unless the gradient is not finite; the loss's parts are averaged for curves."""

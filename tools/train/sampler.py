@@ -33,9 +33,12 @@ def noised(latents, noise, t):
     return alpha * latents + sigma * noise
 
 
-def predict(unet, x, small, t):
-    """The clean latents, as far as the network can tell: diffusers' prediction type `sample`."""
-    return unet(torch.cat([x, small], 1), t).sample
+def predict(unet, x, small, told, t):
+    """The clean latents, as far as the network can tell: diffusers' prediction type `sample`.
+
+    `told` [B] is what it is told of the small pictures: `degrade.ANY` or `degrade.CLEAN`.
+    """
+    return unet(torch.cat([x, small], 1), t, class_labels=told).sample
 
 
 def step(x, clean, t, following):
@@ -51,11 +54,11 @@ def whole_path(steps):
 
 
 @torch.no_grad()
-def walk(unet, small, noise, path):
+def walk(unet, small, told, noise, path):
     """Along pairs of timesteps from pure noise: where the sampler then stands. A negative timestep is the end."""
     x = noise
     for pair in path:
         t, following = (torch.full((len(x),), t, device=x.device) for t in pair)
-        clean = predict(unet, x, small, t)
+        clean = predict(unet, x, small, told, t)
         x = step(x, clean, t, following) if pair[1] >= 0 else clean
     return x

@@ -29,6 +29,7 @@ from codec import Codec  # noqa: E402
 from data import Crops, Pack  # noqa: E402
 from export import SCHEDULER, write_json  # noqa: E402
 from muon import orthogonal  # noqa: E402
+from networks import read_unet  # noqa: E402
 from perceptual import psnr  # noqa: E402
 from run import Machine  # noqa: E402
 from teacher import Teacher  # noqa: E402
@@ -146,7 +147,7 @@ def test_what_is_exported_is_read_by_diffusers_and_is_what_was_trained(pack, tin
     # A mean with what it began from.
     command("export", "--init", tiny, "--unet", tmp_path / "run", "--out", tmp_path / "mean", "--keep", 0.25)
     mean = UNet2DModel.from_pretrained(tmp_path / "mean" / "unet", low_cpu_mem_usage=False).state_dict()
-    start = UNet2DModel.from_pretrained(tiny / "unet", low_cpu_mem_usage=False).state_dict()
+    start = read_unet(tiny).state_dict()
     for key, weight in mean.items():
         wanted = 0.25 * start[key] + 0.75 * state(tmp_path / "run", "unet")[key]
         torch.testing.assert_close(weight.float(), wanted, rtol=2**-10, atol=1e-6)
@@ -265,6 +266,32 @@ def test_crops_depend_on_their_number_alone(pack):
     assert not torch.equal(first[0], crops[8][0])
 
 
+def test_what_is_said_to_be_clean_is(pack):
+    crops = Crops(Pack(pack), 64, seed=3)
+    pictures = [crops[i] for i in range(60)]
+    kinds = {degrade.ANY: [], degrade.CLEAN: []}
+    for large, small, told in pictures:
+        flawless = torch.tensor(degrade.clean(large.permute(1, 2, 0).numpy())).permute(2, 0, 1)
+        kinds[told].append(torch.equal(small, flawless))
+    assert all(kinds[degrade.CLEAN]) and len(kinds[degrade.CLEAN]) > 10
+    # Of what nothing is said about, a part is clean all the same.
+    assert 5 < sum(kinds[degrade.ANY]) < len(kinds[degrade.ANY]) - 15
+
+
+def test_a_unet_that_was_never_told_anything_says_what_it_did(tiny):
+    chance = torch.Generator().manual_seed(0)
+    x, small = (torch.randn(2, channels, 8, 8, generator=chance) for channels in (8, 3))
+    t, told = torch.tensor([999, 199]), torch.tensor([degrade.ANY, degrade.CLEAN])
+    with torch.no_grad():
+        before = UNet2DModel.from_pretrained(tiny / "unet", low_cpu_mem_usage=False)
+        before = before(torch.cat([x, small], 1), t).sample
+        unet = read_unet(tiny)
+        torch.testing.assert_close(sampler.predict(unet, x, small, told, t), before)
+        unet.class_embedding.weight[degrade.CLEAN] += 1
+        same = (sampler.predict(unet, x, small, told, t) == before).flatten(1).all(1)
+    assert same.tolist() == [True, False]
+
+
 def test_degradation_keeps_the_picture_in_its_place():
     """However degraded, a small picture fits the clean reduction best where it lies."""
     picture = photograph(5, 128)
@@ -312,13 +339,13 @@ def test_the_colour_fix_has_gradients_everywhere():
 def test_the_walk_is_diffusers_ddim():
     scheduler = DDIMScheduler.from_config(SCHEDULER)
     scheduler.set_timesteps(6)
-    unet = lambda x, t: type("Output", (), {"sample": torch.tanh(x[:, :8] + x[:, 8:9]) * (t / 500)[:, None, None, None]})  # noqa: E731, E501
+    unet = lambda x, t, class_labels: type("Output", (), {"sample": torch.tanh(x[:, :8] + x[:, 8:9]) * (t / 500)[:, None, None, None]})  # noqa: E731, E501
     generator = torch.Generator().manual_seed(1)
     small = torch.randn(2, 3, 8, 8, generator=generator)
     noise = torch.randn(2, 8, 8, 8, generator=generator)
-    x = noise
+    x, told = noise, torch.zeros(2, dtype=torch.long)
     for t in scheduler.timesteps:
-        v = sampler.predict(unet, x, small, t.expand(2))
+        v = sampler.predict(unet, x, small, told, t.expand(2))
         x = scheduler.step(v, t, x).prev_sample
     # Rounding in a different order, grown by six steps.
-    torch.testing.assert_close(sampler.walk(unet, small, noise, sampler.whole_path(6)), x, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(sampler.walk(unet, small, told, noise, sampler.whole_path(6)), x, rtol=1e-4, atol=1e-4)

@@ -1,14 +1,10 @@
 """Trains the UNet: to find clean latents under noise, as diffusion does, and by the pictures that come of it."""
 
-from contextlib import closing
-
-import numpy as np
 import torch
 import torch.nn.functional as F
 
 from codec import Codec
-from data import Crops, Pack, centre_crops
-from degrade import realistic
+from data import Crops, Pack, validation_crops
 from fix import enlarge_4x, reduce_4x, robust
 from networks import decode, new_unet, parameters, read_unet, read_vae
 from perceptual import FeatureDistance, PictureLoss, psnr
@@ -28,7 +24,7 @@ def plain(latents, chance):
     return noised(latents, normal(latents, chance), t), t
 
 
-def reached(unet, latents, small, chance, machine):
+def reached(unet, latents, small, told, chance, machine):
     """Late states, at the last 600 timesteps, reached by one step of the sampler from further up; their timesteps.
 
     They have the network's own errors in them, and yet the true picture. Whole runs of the sampler would teach it to
@@ -39,7 +35,7 @@ def reached(unet, latents, small, chance, machine):
     t = t.long().to(latents.device)
     with torch.no_grad(), machine.autocast():
         higher = noised(latents, normal(latents, chance), above)
-        return step(higher, predict(unet, higher, small, above).float(), above, t), t
+        return step(higher, predict(unet, higher, small, told, above).float(), above, t), t
 
 
 def normal(like, chance):
@@ -69,13 +65,9 @@ class Judge:
     """Samples the validation crops, clean and degraded, and says how far they are from the originals."""
 
     def __init__(self, folder, machine, side=128):
-        self.large, clean = (a.to(machine.device) for a in centre_crops(folder, side))
-        rng, bytes_ = np.random.default_rng(7), ((self.large + 1) * 127.5).round().byte().permute(0, 2, 3, 1)
-        degraded = np.stack([realistic(picture.cpu().numpy(), rng) for picture in bytes_])
-        degraded = torch.from_numpy(degraded).permute(0, 3, 1, 2).float().to(machine.device) / 127.5 - 1
+        self.large, self.small = validation_crops(folder, machine.device, side)
         self.distance = machine.placed(FeatureDistance())
-        self.small = {"clean": clean, "degraded": degraded}
-        self.bicubic = {name: self.far(enlarge_4x(small).clamp(-1, 1)) for name, small in self.small.items()}
+        self.bicubic = {name: self.far(enlarge_4x(small).clamp(-1, 1)) for name, (small, _) in self.small.items()}
 
     @torch.no_grad()
     def far(self, drawn):
@@ -90,16 +82,16 @@ class Judge:
         """
         chance = torch.Generator().manual_seed(7)
         result = {}
-        for name, small in self.small.items():
-            one, other = (self.drawn(unet, vae, small, steps, chance) for _ in range(2))
+        for name, (small, told) in self.small.items():
+            one, other = (self.drawn(unet, vae, small, told, steps, chance) for _ in range(2))
             result[f"{name} psnr"] = psnr(one, self.large)
             result[f"{name} gain"] = psnr((one + other) / 2, self.large) - result[f"{name} psnr"]
             result[f"{name} features/bicubic"] = self.far(one) / self.bicubic[name]
         return result
 
-    def drawn(self, unet, vae, small, steps, chance):
+    def drawn(self, unet, vae, small, told, steps, chance):
         noise = torch.randn(len(small), unet.config.out_channels, *small.shape[2:], generator=chance)
-        return robust(decode(vae, walk(unet, small, noise.to(small.device), whole_path(steps))), small)
+        return robust(decode(vae, walk(unet, small, told, noise.to(small.device), whole_path(steps))), small)
 
 
 def train(args):
@@ -125,7 +117,7 @@ def train(args):
     # Pictures are judged, and late states made for them, in half of each batch.
     loss_of_pictures = None if args.through == "latents" else machine.placed(PictureLoss(features=args.features))
 
-    def loss_of(large, small, chance):
+    def loss_of(large, small, told, chance):
         half = len(large) // 2 if loss_of_pictures else len(large)
         latents = codec.encode(large)
         x, t = plain(latents[:half], chance)
@@ -133,10 +125,10 @@ def train(args):
         if teacher:
             wanted = likely(wanted, codec.encode(teacher(reduce_4x(large[:half]))), x, t)
         if loss_of_pictures:
-            late = reached(network, latents[half:], small[half:], chance, machine)
+            late = reached(network, latents[half:], small[half:], told[half:], chance, machine)
             x, t = (torch.cat(pair) for pair in zip((x, t), late))
         with machine.autocast():
-            clean = predict(network, x, small, t).float()
+            clean = predict(network, x, small, told, t).float()
         loss = error(clean[:half], wanted, t[:half], importance)
         parts = {"latents": loss}
         if loss_of_pictures:
@@ -147,11 +139,9 @@ def train(args):
             loss, parts = loss + picture, parts | more
         return loss, parts
 
-    with closing(Crops(pack, args.crop, args.seed).batches(args.batch, run.step, machine.workers)) as batches:
-        for chance in run.sitting():
-            run.descend(loss_of, next(batches), chance)
-            for name, average in averages.items():
-                average.update(trained[name])
-            if run.is_due:
-                mean_of = {"vae": vae} | {name: average.network for name, average in averages.items()}
-                run.log(judge(mean_of["unet"], mean_of["vae"], args.sampler_steps) if judge else {})
+    def judged():
+        mean_of = {"vae": vae} | {name: average.network for name, average in averages.items()}
+        return judge(mean_of["unet"], mean_of["vae"], args.sampler_steps) if judge else {}
+
+    followed = [(average, trained[name]) for name, average in averages.items()]
+    run.learn(Crops(pack, args.crop, args.seed), loss_of, followed, judged)

@@ -1,7 +1,5 @@
 """Trains the autoencoder on the codec's latents: the decoder from true ones, or on what the sampler makes."""
 
-from contextlib import closing
-
 import torch
 import torch.nn.functional as F
 
@@ -34,12 +32,8 @@ def train(args):
     state = {"vae": vae, "vae average": average}
     run = Run(args, f"train-vae --stage {args.stage}", state, weights, machine, pack.licences)
     task = {"decoder": Decoding, "encoder": Encoding, "finetune": Finetuning}[args.stage](args, machine, codec, vae)
-    with closing(Crops(pack, args.crop, args.seed).batches(args.batch, run.step, machine.workers)) as batches:
-        for chance in run.sitting():
-            run.descend(task.loss, next(batches), chance)
-            average.update(vae)
-            if run.is_due:
-                run.log(task.judged(average.network))
+    judged = lambda: task.judged(average.network)  # noqa: E731
+    run.learn(Crops(pack, args.crop, args.seed), task.loss, [(average, vae)], judged)
 
 
 class Decoding:
@@ -50,7 +44,7 @@ class Decoding:
         self.loss_of = machine.placed(PictureLoss(features=args.features))
         self.large = centre_crops(args.validation, 128)[0].to(machine.device) if args.validation else None
 
-    def loss(self, large, small, chance):
+    def loss(self, large, small, told, chance):
         latents = self.codec.encode(large)
         noise = torch.randn(latents.shape, generator=chance) * torch.rand(len(large), 1, 1, 1, generator=chance)
         with self.machine.autocast():
@@ -73,7 +67,7 @@ class Encoding:
     def __init__(self, args, machine, codec, vae):
         self.machine, self.codec, self.vae = machine, codec, vae
 
-    def loss(self, large, small, chance):
+    def loss(self, large, small, told, chance):
         channels = self.codec.weight.shape[1]
         with self.machine.autocast():
             moments = self.vae.quant_conv(self.vae.encoder(large)).float()
@@ -94,12 +88,12 @@ class Finetuning:
         self.loss_of = machine.placed(PictureLoss(features=args.features))
         self.judge = Judge(args.validation, machine) if args.validation else None
 
-    def loss(self, large, small, chance):
+    def loss(self, large, small, told, chance):
         true = self.codec.encode(large)
         count = len(true) - len(true) // 4
         noise = torch.randn(true[:count].shape, generator=chance).to(self.machine.device)
         with self.machine.autocast():
-            sampled = walk(self.unet, small[:count], noise, whole_path(self.steps)).float()
+            sampled = walk(self.unet, small[:count], told[:count], noise, whole_path(self.steps)).float()
             # True latents keep the decoder honest: what is in the latents stays in the picture.
             drawn = decode(self.vae, torch.cat([sampled, true[count:]])).float()
         return self.loss_of(drawn, small, large)

@@ -26,10 +26,12 @@ pub fn show(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
             let reset = state.recommended();
             // While a model is loading, its settings are still to come.
             let is_ready = state.ready().is_some();
+            let knows_clean = state.ready().is_none_or(|ready| ready.knows_clean);
             ui.add_enabled_ui(is_ready, |ui| {
                 steering(ui, &mut state.settings, &reset);
                 ui.separator();
                 sampling(ui, &mut state.settings, &reset);
+                clean(ui, &mut state.settings, knows_clean);
             });
             more(ui, state, &reset);
             if state.settings != before {
@@ -121,6 +123,19 @@ fn sampling(ui: &mut Ui, settings: &mut Settings, reset: &Settings) {
         .particles
         .clamp(range::PARTICLES.min, range::PARTICLES.max);
     settings.steps = settings.steps.clamp(range::STEPS.min, range::STEPS.max);
+}
+
+/// What the person knows of the picture and the model cannot see for sure.
+fn clean(ui: &mut Ui, settings: &mut Settings, knows_clean: bool) {
+    settings.clean &= knows_clean;
+    ui.add_enabled_ui(knows_clean, |ui| {
+        ui.checkbox(&mut settings.clean, "Clean picture")
+            .on_hover_text(
+                "The picture is sharp, without noise or traces of JPEG, as scans, renderings and what a computer has \
+                 reduced: nothing is mended then, and details come out finer",
+            )
+            .on_disabled_hover_text("This model was not taught to tell clean pictures from others");
+    });
 }
 
 /// A slider that explains itself; true if it was double-clicked and is to be reset.

@@ -97,13 +97,14 @@ impl Run {
                 settings.gamma_0
             )
         };
+        let clean = if settings.clean { ", clean" } else { "" };
         let part = if self.region.is_some() {
             "tried"
         } else {
             "whole"
         };
         format!(
-            "{part}: N {}, {steering}, {} steps",
+            "{part}: N {}, {steering}, {} steps{clean}",
             settings.particles, settings.steps
         )
     }

@@ -140,6 +140,7 @@ fn load(setup: &Setup, inbox: &Inbox) -> Result<(Engine, Ready)> {
     let ready = Ready {
         name: model.name().to_string(),
         is_bundled: model.is_bundled(),
+        knows_clean: model.unet().knows_clean(),
         own_settings: own.clone(),
         device: target.place().name(),
         precision: match target.floats() {

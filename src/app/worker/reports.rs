@@ -38,6 +38,8 @@ pub struct Ready {
     pub precision: &'static str,
     /// Whether it is the model inside the program.
     pub is_bundled: bool,
+    /// Whether it can be told that an input is clean.
+    pub knows_clean: bool,
     /// What its makers recommend.
     pub own_settings: Patch,
     /// The settings that follow.

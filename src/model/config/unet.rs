@@ -75,6 +75,9 @@ impl Default for UNetConfig {
     }
 }
 
+/// The class labels that a network may know: 0, any input, and 1, a clean one.
+pub const CLASSES: usize = 2;
+
 const UNET_KEYS: &[&str] = &[
     "in_channels",
     "out_channels",
@@ -149,8 +152,13 @@ impl UNetConfig {
         for kind in &self.up_block_types {
             only("up_block_types", kind, &["UpBlock2D", "AttnUpBlock2D"])?;
         }
-        if self.class_embed_type.is_some() || self.num_class_embeds.is_some() {
-            return Err("class_embed_type and num_class_embeds are not supported".into());
+        if self.class_embed_type.is_some() {
+            return Err("class_embed_type is not supported".into());
+        }
+        if let Some(classes) = self.num_class_embeds.filter(|&n| n != CLASSES) {
+            return Err(format!(
+                "num_class_embeds is {classes}; {CLASSES} are supported: 0 is any input, 1 a clean one"
+            ));
         }
         if self.downsample_padding > 1 {
             return Err(format!(
