@@ -134,7 +134,7 @@ fn clean(ui: &mut Ui, settings: &mut Settings, knows_clean: bool) {
                 "The picture is sharp, without noise or traces of JPEG, as scans, renderings and what a computer has \
                  reduced: nothing is mended then, and details come out finer",
             )
-            .on_disabled_hover_text("This model was not taught to tell clean pictures from others");
+            .on_disabled_hover_text("This model cannot be told that a picture is clean");
     });
 }
 
