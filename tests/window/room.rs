@@ -149,7 +149,15 @@ impl Room {
 
     /// A button, by its name.
     pub fn click(&mut self, name: &str) {
-        let role = egui::accesskit::Role::Button;
+        self.hit(egui::accesskit::Role::Button, name);
+    }
+
+    /// A box to tick, by its name.
+    pub fn tick(&mut self, name: &str) {
+        self.hit(egui::accesskit::Role::CheckBox, name);
+    }
+
+    fn hit(&mut self, role: egui::accesskit::Role, name: &str) {
         self.harness.get_by_role_and_label(role, name).click();
         self.harness.run_steps(2);
     }

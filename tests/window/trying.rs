@@ -93,7 +93,7 @@ fn a_picture_that_is_called_clean_is_drawn_otherwise() {
     let mut room = Room::new(&[("photo.png", 40, 40)]);
     room.until_quiet();
     let first = room.window().state.live.steered.clone().unwrap();
-    room.click("Clean picture");
+    room.tick("Clean picture");
     room.until_quiet();
     let state = &room.window().state;
     let second = state.live.steered.clone().unwrap();
