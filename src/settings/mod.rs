@@ -144,7 +144,7 @@ pub struct Patch {
     /// The picture is clean: sharp, without noise or traces of JPEG
     ///
     /// As scans, renderings and pictures are that a computer has reduced. Nothing is mended then, and details come
-    /// out finer; of a picture that is not clean, the flaws are enlarged, too. A model must have been taught the
+    /// out a little finer; of a picture that is not clean, the flaws are enlarged, too. A model must have been taught the
     /// difference, as the bundled one was.
     #[arg(long, num_args = 0, default_missing_value = "true")]
     pub clean: Option<bool>,

@@ -132,7 +132,7 @@ fn clean(ui: &mut Ui, settings: &mut Settings, knows_clean: bool) {
         ui.checkbox(&mut settings.clean, "Clean picture")
             .on_hover_text(
                 "The picture is sharp, without noise or traces of JPEG, as scans, renderings and what a computer has \
-                 reduced: nothing is mended then, and details come out finer",
+                 reduced: nothing is mended then, and details come out a little finer",
             )
             .on_disabled_hover_text("This model cannot be told that a picture is clean");
     });
