@@ -254,6 +254,7 @@ impl Job {
 
     /// What can be known to be wrong before anything is computed.
     pub fn check(&self, model: &Model, settings: &Settings) -> Result<()> {
+        pipeline::check_told(model, settings)?;
         pipeline::scheduler(model, settings)?;
         if self.tasks.len() > 1 && (self.latents.is_some() || self.save_latents.is_some()) {
             return Err(Error::Paths(

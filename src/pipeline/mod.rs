@@ -133,13 +133,17 @@ pub(crate) fn regions(model: &Model, settings: &Settings, request: &Request) -> 
     (shown, shown.with_surroundings(step, &request.input))
 }
 
-/// The sampler that `settings` ask for on `model`; the error names a number of steps that fits, or what else the
-/// model cannot do.
-pub fn scheduler(model: &Model, settings: &Settings) -> Result<Scheduler> {
+/// Refuses settings that say of the input what `model` cannot be told.
+pub fn check_told(model: &Model, settings: &Settings) -> Result<()> {
     if settings.clean && !model.unet().knows_clean() {
         let what = "this model cannot be told that its input is clean: leave --clean out";
         return Err(Error::Setting(what.into()));
     }
+    Ok(())
+}
+
+/// The sampler that `settings` ask for on `model`; the error names a number of steps that fits.
+pub fn scheduler(model: &Model, settings: &Settings) -> Result<Scheduler> {
     Scheduler::new(
         model.scheduler_config(),
         settings.solver,
@@ -240,6 +244,7 @@ impl<'a> Run<'a> {
             let what = "start noise belongs to a whole picture, not to a region";
             return Err(Error::Setting(what.into()));
         }
+        check_told(model, settings)?;
         let (shown, seen) = regions(model, settings, request);
         let input: Cow<Rgb> = if seen == Region::whole(input) {
             Cow::Borrowed(input.as_ref())

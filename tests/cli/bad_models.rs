@@ -194,8 +194,6 @@ fn unsupported_and_impossible_options_are_refused_by_name() {
         (unet, "class_embed_type", json!("timestep")),
         (unet, "num_class_embeds", json!(10)),
         (unet, "downsample_padding", json!(2)),
-        (unet, "num_class_embeds", json!(1000)),
-        (unet, "class_embed_type", json!("timestep")),
         (unet, "block_out_channels", json!([])),
         (unet, "block_out_channels", json!([0, 0, 0])),
         (

@@ -76,7 +76,7 @@ impl Default for UNetConfig {
 }
 
 /// The class labels that a network may know: 0, any input, and 1, a clean one.
-pub const CLASSES: usize = 2;
+const CLASSES: usize = 2;
 
 const UNET_KEYS: &[&str] = &[
     "in_channels",
