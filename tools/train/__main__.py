@@ -50,6 +50,8 @@ def main():
     command.add_argument("--decoder", type=Path, help="model whose decoder that is (default: of --init)")
     command.add_argument("--teacher", action="store_true",
                          help="of the latents only what SPAN knows from the undegraded small picture")  # fmt: skip
+    command.add_argument("--steered", type=share, default=0.0, metavar="SHARE",
+                         help="share of the pictures that are judged where steered particles end (0)")  # fmt: skip
     command.set_defaults(run_command=train_unet)
 
     command = commands.add_parser("export", help="checkpoints -> a model folder in f16")

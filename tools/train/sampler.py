@@ -54,11 +54,14 @@ def whole_path(steps):
 
 
 @torch.no_grad()
-def walk(unet, small, told, noise, path):
-    """Along pairs of timesteps from pure noise: where the sampler then stands. A negative timestep is the end."""
+def walk(unet, small, told, noise, path, steered=lambda clean: clean):
+    """Along pairs of timesteps from pure noise: where the sampler then stands. A negative timestep is the end.
+
+    `steered` moves the clean latents of each step.
+    """
     x = noise
     for pair in path:
         t, following = (torch.full((len(x),), t, device=x.device) for t in pair)
-        clean = predict(unet, x, small, told, t)
+        clean = steered(predict(unet, x, small, told, t))
         x = step(x, clean, t, following) if pair[1] >= 0 else clean
     return x

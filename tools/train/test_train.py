@@ -32,6 +32,7 @@ from muon import orthogonal  # noqa: E402
 from networks import read_unet  # noqa: E402
 from perceptual import psnr  # noqa: E402
 from run import Machine  # noqa: E402
+from steering import Steering  # noqa: E402
 from teacher import Teacher  # noqa: E402
 from unet import likely  # noqa: E402
 
@@ -93,9 +94,10 @@ def state(run, name):
 
 
 def test_a_resumed_run_ends_where_an_unbroken_one_does(pack, tiny, tmp_path):
-    command("train-unet", *few(pack, tiny, tmp_path / "whole", "--steps", 4))
+    # Half of the pictures where steered particles end: both kinds of state come up.
+    command("train-unet", *few(pack, tiny, tmp_path / "whole", "--steered", 0.5, "--steps", 4))
     for steps in (2, 4):
-        command("train-unet", *few(pack, tiny, tmp_path / "broken", "--steps", steps))
+        command("train-unet", *few(pack, tiny, tmp_path / "broken", "--steered", 0.5, "--steps", steps))
     start = UNet2DModel.from_pretrained(tiny / "unet", low_cpu_mem_usage=False).state_dict()
     for name in ("unet", "vae"):
         whole, broken = state(tmp_path / "whole", name), state(tmp_path / "broken", name)
@@ -349,3 +351,28 @@ def test_the_walk_is_diffusers_ddim():
         x = scheduler.step(v, t, x).prev_sample
     # Rounding in a different order, grown by six steps.
     torch.testing.assert_close(sampler.walk(unet, small, told, noise, sampler.whole_path(6)), x, rtol=1e-4, atol=1e-4)
+
+
+def test_steering_needs_recommended_settings(pack, tiny, tmp_path):
+    model = shutil.copytree(tiny, tmp_path / "model")
+    told = json.loads((model / "minkds.json").read_text())
+    del told["settings"]["bandwidth"]
+    write_json(model / "minkds.json", told)
+    done = command("train-unet", *few(pack, model, tmp_path / "run", "--steered", 0.5), check=False)
+    assert done.returncode == 1 and "recommends no bandwidth" in done.stderr
+
+
+def test_particles_are_steered_as_by_the_program():
+    """The program's tests compare with the same file."""
+    fixtures = HERE.parents[1] / "tests" / "fixtures"
+    arrays = load_file(fixtures / "kds.safetensors")
+    cases = [c for c in json.loads((fixtures / "kds.json").read_text())["mean_shift"] if c["kernel"] == "gaussian"]
+    assert len(cases) > 10
+    for case in cases:
+        particles, shift = arrays[case["x"]], arrays[case["m"]]
+        steered = Steering(len(particles), case["bandwidth"], case["patch_size"], 0.5)
+        # Two pictures, the second's particles in another order.
+        both = steered(torch.cat([particles, particles.flip(0)]))
+        wanted = torch.cat([particles + 0.5 * shift, particles.flip(0) + 0.5 * shift.flip(0)])
+        # f32 against f64: rounding of the values, which one case has in thousands.
+        torch.testing.assert_close(both, wanted, rtol=1e-5, atol=1e-5 * particles.abs().max().item())

@@ -1,5 +1,7 @@
 """Trains the UNet: to find clean latents under noise, as diffusion does, and by the pictures that come of it."""
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 
@@ -10,6 +12,7 @@ from networks import decode, new_unet, parameters, read_unet, read_vae
 from perceptual import FeatureDistance, PictureLoss, psnr
 from run import Average, Machine, Run
 from sampler import TRAIN_STEPS, levels, noised, predict, step, walk, whole_path
+from steering import Steering
 from teacher import Teacher
 
 
@@ -36,6 +39,22 @@ def reached(unet, latents, small, told, chance, machine):
     with torch.no_grad(), machine.autocast():
         higher = noised(latents, normal(latents, chance), above)
         return step(higher, predict(unet, higher, small, told, above).float(), above, t), t
+
+
+def steered_to(unet, steering, latents, small, told, chance, machine):
+    """States at one of the last 300 timesteps, reached by steered particles in 2 to 6 steps; their timesteps.
+
+    What the particles do not agree on is gone from them, so that the network can tell them from others, and learns to
+    draw its best there. Whole runs that are not steered would teach it to trust nothing in a state at all.
+    """
+    t = 20 + int(280 * torch.rand((), generator=chance))
+    steps = int(torch.randint(2, 7, (), generator=chance))
+    path = torch.linspace(TRAIN_STEPS - 1, t, steps + 1).long().tolist()
+    small, told, noise = (x.repeat_interleave(steering.particles, 0) for x in (small, told, latents))
+    with machine.autocast():
+        x = walk(unet, small, told, normal(noise, chance), list(zip(path, path[1:])), steering)
+    x = x[:: steering.particles].float()
+    return x, torch.full((len(x),), t, device=x.device)
 
 
 def normal(like, chance):
@@ -97,6 +116,7 @@ class Judge:
 def train(args):
     machine, pack = Machine(args.seed), Pack(args.pack)
     codec = Codec.of_model(args.init).to(machine.device)
+    steering = Steering.of_model(args.init) if args.steered else None
     teacher = machine.placed(Teacher()) if args.teacher else None
     unet = machine.placed(new_unet() if args.scratch else read_unet(args.init))
     vae = machine.placed(read_vae(args.decoder or args.init)).requires_grad_(False)
@@ -125,7 +145,9 @@ def train(args):
         if teacher:
             wanted = likely(wanted, codec.encode(teacher(reduce_4x(large[:half]))), x, t)
         if loss_of_pictures:
-            late = reached(network, latents[half:], small[half:], told[half:], chance, machine)
+            steered = torch.rand((), generator=chance) < args.steered
+            states = partial(steered_to, network, steering) if steered else partial(reached, network)
+            late = states(latents[half:], small[half:], told[half:], chance, machine)
             x, t = (torch.cat(pair) for pair in zip((x, t), late))
         with machine.autocast():
             clean = predict(network, x, small, told, t).float()
