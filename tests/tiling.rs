@@ -137,7 +137,7 @@ fn with_the_wholes_statistics_and_enough_context_a_part_is_exact() {
     let whole = vqvae.decode_part(z.clone(), &norms);
     let mut statistics = Statistics::new();
     norms.add_to(&mut statistics).unwrap();
-    let norms = Norms::given(Some(statistics));
+    let norms = Norms::given(statistics);
 
     let (from, to) = (20, 36);
     let part = |context: usize| {

@@ -6,18 +6,12 @@ use hf_hub::api::Progress;
 use hf_hub::api::sync::{ApiBuilder, ApiError, ApiRepo};
 use hf_hub::{Cache, Repo};
 
+use super::source::{CONFIGS, PARTS};
 use crate::error::{Error, Result};
 
 /// How far a download is: file name, bytes done, bytes in all.
 pub type DownloadProgress<'a> = &'a mut dyn FnMut(&str, u64, u64);
 
-const CONFIGS: [&str; 4] = [
-    "model_index.json",
-    "scheduler/scheduler_config.json",
-    "unet/config.json",
-    "vqvae/config.json",
-];
-const PARTS: [&str; 2] = ["unet", "vqvae"];
 const WEIGHTS: [&str; 2] = [
     "diffusion_pytorch_model.safetensors",
     "diffusion_pytorch_model.bin",

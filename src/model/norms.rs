@@ -51,7 +51,7 @@ pub type Interior = [f64; 4];
 /// What one run of a network does about statistics.
 #[derive(Debug, Default)]
 pub struct Norms {
-    given: Option<Statistics>,
+    given: Statistics,
     gathers: Option<Interior>,
     gathered: RefCell<Statistics>,
     failure: RefCell<Option<Error>>,
@@ -63,8 +63,8 @@ impl Norms {
         Norms::default()
     }
 
-    /// Every normalisation uses `statistics`, or its own where there are none.
-    pub fn given(statistics: Option<Statistics>) -> Self {
+    /// Every normalisation uses `statistics`, or its own input's where there are none.
+    pub fn given(statistics: Statistics) -> Self {
         Norms {
             given: statistics,
             ..Norms::default()
@@ -129,7 +129,7 @@ impl Pass<'_> {
                 Err(error) => *self.norms.failure.borrow_mut() = Some(error),
             }
         }
-        match self.norms.given.as_ref().and_then(|all| all.get(index)) {
+        match self.norms.given.get(index) {
             Some(moments) => affine(x, weight, bias, params, moments),
             None => ops::group_norm(x, weight, bias, params),
         }
@@ -227,7 +227,7 @@ mod tests {
         }
         assert_eq!(statistics.len(), 1);
         assert_eq!(statistics[0].count, 2.0 * 96.0);
-        let norms = Norms::given(Some(statistics));
+        let norms = Norms::given(statistics);
         let got = norms
             .start()
             .group_norm(x.clone(), ones(1.5), ones(0.2), PARAMS);

@@ -66,15 +66,15 @@ impl ModelSource {
     }
 }
 
-/// What decides the numbers that a model computes, beside its weights.
-const CONFIGS: [&str; 4] = [
+/// What decides the numbers that a model computes, beside its weights. The first lies in the model's folder itself.
+pub(super) const CONFIGS: [&str; 4] = [
     "model_index.json",
     "scheduler/scheduler_config.json",
     "unet/config.json",
     "vqvae/config.json",
 ];
 /// The parts that have weights.
-const PARTS: [&str; 2] = ["unet", "vqvae"];
+pub(super) const PARTS: [&str; 2] = ["unet", "vqvae"];
 
 /// The files of one model.
 #[derive(Clone)]
@@ -154,6 +154,7 @@ impl Files {
             _ => Weights::open(&self.path(part), device),
         }
     }
+
     /// SHA-256 over configs and weights, in hexadecimal digits. Each file counts with its name and length, so
     /// that no two models share one.
     pub fn fingerprint(&self) -> Result<String> {

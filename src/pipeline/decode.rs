@@ -55,8 +55,7 @@ impl Run<'_> {
             for tile in cut.decoder.tiles() {
                 self.cancel.check()?;
                 let seen = self.around(tile.place);
-                let norms =
-                    Norms::given(Some(statistics.clone())).gathering(within(tile.place, seen));
+                let norms = Norms::given(statistics.clone()).gathering(within(tile.place, seen));
                 // The result itself is not needed, but what was measured on the way is.
                 let part = self.part_of(z, seen);
                 match head {
@@ -77,7 +76,7 @@ impl Run<'_> {
             height,
             values: vec![0.0; height * width * 3],
         };
-        let norms = Norms::given(Some(statistics));
+        let norms = Norms::given(statistics);
         for tile in cut.decoder.tiles() {
             self.cancel.check()?;
             let seen = self.around(tile.place);
