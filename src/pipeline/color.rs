@@ -11,6 +11,8 @@ const LEVELS: u32 = 5;
 
 /// `robust` counts noise this many times when it weighs a place's structure against it …
 const DOUBT: f32 = 4.0;
+/// … believes this much of the input where the network has drawn structure, which is worth something, too …
+const MOST: f32 = 0.7;
 /// … takes what exceeds the noise this many times for structure …
 const OUTSTANDING: f32 = 4.0;
 /// … calls noise at most this many times what there is all around …
@@ -134,7 +136,8 @@ pub fn robust(result: &mut Rgb, input: &Rgb) {
 /// noise. Noise is what fine energy the input has more than the result, if it is about the same all around,
 /// and little: a star that the network missed stands out from it, and a dither pattern is too loud. The
 /// weight of the input's detail is Wiener's, structure / (structure + noise), with the noise counted
-/// [`DOUBT`]-fold.
+/// [`DOUBT`]-fold; the result's own structure speaks for it with [`MOST`], since it may well be blurred in the
+/// input and sharp in the result.
 fn believed(reduced: &[f32], input: &[f32], width: usize, height: usize) -> Vec<f32> {
     let local_mean = |values: &[f32]| local_mean::<1>(values, width, height);
     let coarse = [reduced, input].map(|values| self::local_mean::<3>(values, width, height));
@@ -153,9 +156,10 @@ fn believed(reduced: &[f32], input: &[f32], width: usize, height: usize) -> Vec<
     let belief = |pixel: usize| {
         let noise = excess[pixel].min(EVEN * around[pixel]).min(LOUDEST);
         let outstanding = (energies[2][pixel] - OUTSTANDING * noise).max(0.0);
-        let structure = structure[pixel].max(0.0) + outstanding;
+        let structure = structure[pixel].max(0.0);
+        let believed = MOST * structure + outstanding;
         // The last term stands for nothing but 0 / 0: a thousandth of an 8-bit step.
-        structure / (structure + DOUBT * noise + 1e-10)
+        believed / (structure + outstanding + DOUBT * noise + 1e-10)
     };
     (0..reduced.len())
         .map(|i| (coarse[1][i] + fine[0][i] + belief(i / 3) * lacking[i]).clamp(0.0, 1.0))
@@ -340,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn robust_is_consistency_where_the_result_is_as_lively_as_the_input() {
+    fn robust_is_nearly_consistency_where_the_result_is_as_lively_as_the_input() {
         let original = picture(256, 0.1);
         let input = reduced(&original);
         // The same picture, in wrong colours and with detail of its own.
@@ -358,7 +362,8 @@ mod tests {
         };
         let contrast = difference(&input.values, &vec![0.5; input.values.len()]);
         let off = difference(&reduced, &input.values);
-        assert!(off < 0.1 * contrast, "off by {off} of {contrast}");
+        // 0.3 of what it was off in fine detail.
+        assert!(off < 0.15 * contrast, "off by {off} of {contrast}");
     }
 
     /// What `tools/train/fix.py` believes, in PyTorch: training and program mean the same.

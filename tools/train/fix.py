@@ -5,6 +5,8 @@ import torch.nn.functional as F
 
 # By how much the structure of a place must outweigh its noise for its detail to be believed.
 DOUBT = 4.0
+# This much of the input is believed where the network has drawn structure, which is worth something, too.
+MOST = 0.7
 # What exceeds the noise this many times is structure ...
 OUTSTANDING = 4.0
 # ... noise is at most this many times what there is all around ...
@@ -51,9 +53,9 @@ def believed(reduced, small):
         around = blurred(around, 2**octave)
     noise = torch.minimum(excess, EVEN * around).clamp(max=LOUDEST)
     structure = (local_mean(reduced**2) - coarse[0] ** 2).mean(1, keepdim=True).clamp(min=0)
-    structure = structure + (energy(fine[1] - fine[0]) - OUTSTANDING * noise).clamp(min=0)
+    outstanding = (energy(fine[1] - fine[0]) - OUTSTANDING * noise).clamp(min=0)
     # The last term stands for nothing but 0 / 0: a thousandth of an 8-bit step.
-    belief = structure / (structure + DOUBT * noise + 1e-10)
+    belief = (MOST * structure + outstanding) / (structure + outstanding + DOUBT * noise + 1e-10)
     return (coarse[1] + fine[0] + belief * (fine[1] - fine[0])).clamp(-1, 1)
 
 
