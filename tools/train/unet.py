@@ -1,7 +1,5 @@
 """Trains the UNet: to find clean latents under noise, as diffusion does, and by the pictures that come of it."""
 
-from functools import partial
-
 import torch
 import torch.nn.functional as F
 
@@ -50,9 +48,9 @@ def steered_to(unet, steering, latents, small, told, chance, machine):
     t = 20 + int(280 * torch.rand((), generator=chance))
     steps = int(torch.randint(2, 7, (), generator=chance))
     path = torch.linspace(TRAIN_STEPS - 1, t, steps + 1).long().tolist()
-    small, told, noise = (x.repeat_interleave(steering.particles, 0) for x in (small, told, latents))
+    latents, small, told = (x.repeat_interleave(steering.particles, 0) for x in (latents, small, told))
     with machine.autocast():
-        x = walk(unet, small, told, normal(noise, chance), list(zip(path, path[1:])), steering)
+        x = walk(unet, small, told, normal(latents, chance), list(zip(path, path[1:])), steering)
     x = x[:: steering.particles].float()
     return x, torch.full((len(x),), t, device=x.device)
 
@@ -145,9 +143,11 @@ def train(args):
         if teacher:
             wanted = likely(wanted, codec.encode(teacher(reduce_4x(large[:half]))), x, t)
         if loss_of_pictures:
-            steered = torch.rand((), generator=chance) < args.steered
-            states = partial(steered_to, network, steering) if steered else partial(reached, network)
-            late = states(latents[half:], small[half:], told[half:], chance, machine)
+            others = (latents[half:], small[half:], told[half:], chance, machine)
+            if torch.rand((), generator=chance) < args.steered:
+                late = steered_to(network, steering, *others)
+            else:
+                late = reached(network, *others)
             x, t = (torch.cat(pair) for pair in zip((x, t), late))
         with machine.autocast():
             clean = predict(network, x, small, told, t).float()
