@@ -52,6 +52,9 @@ def main():
                          help="of the latents only what SPAN knows from the undegraded small picture")  # fmt: skip
     command.add_argument("--steered", type=share, default=0.0, metavar="SHARE",
                          help="share of the pictures that are judged where steered particles end (0)")  # fmt: skip
+    command.add_argument("--drafts", type=share, default=0.0, metavar="SHARE",
+                         help="share judged where two drafts end, and by how these differ, too (0)")  # fmt: skip
+    command.add_argument("--pixels", type=float, default=2.0, help="weight of the error of pixels (2)")
     command.set_defaults(run_command=train_unet)
 
     command = commands.add_parser("export", help="checkpoints -> a model folder in f16")

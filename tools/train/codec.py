@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from data import Crops, Pack
-from run import UserError, whole_file
+from run import UserError, about, whole_file
 
 
 class Codec:
@@ -23,10 +23,9 @@ class Codec:
 
     @classmethod
     def of_model(cls, folder):
-        try:
-            preview = json.loads((folder / "minkds.json").read_text())["preview"]
-        except (OSError, ValueError, KeyError):
-            raise UserError(f"{folder} holds no minkds.json with the codec (`preview`): see --init.") from None
+        preview = about(folder).get("preview")
+        if preview is None:
+            raise UserError(f"{folder}/minkds.json holds no codec (`preview`): see --init.")
         return cls(torch.tensor(preview["weight"]), torch.tensor(preview["bias"]))
 
     @classmethod
@@ -75,8 +74,7 @@ def fit(args):
         raise UserError(f"{args.out} is there already: name another --out.")
     crops = Crops(Pack(args.pack), 128, seed=0)
     pictures = torch.stack([crops[i][0] for i in range(args.crops)]).float() / 127.5 - 1
-    settings = json.loads((args.init / "minkds.json").read_text())
-    settings |= {"name": args.name, "preview": Codec.fitted(pictures, args.channels).preview()}
+    settings = about(args.init) | {"name": args.name, "preview": Codec.fitted(pictures, args.channels).preview()}
     shutil.copytree(args.init, args.out)
     with whole_file(args.out / "minkds.json") as partial:
         partial.write_text(json.dumps(settings, indent=2) + "\n")

@@ -9,7 +9,7 @@ from diffusers import UNet2DModel
 from safetensors.torch import save_file
 
 from networks import read_unet, read_vae
-from run import UserError, name_of
+from run import UserError, about
 from sampler import BETA_END, BETA_START, TRAIN_STEPS
 
 LIMIT = 16 * 2**20
@@ -134,7 +134,7 @@ def write(args, folder, networks, runs):
     write_network(networks["vae"], folder / "vqvae")
     write_json(folder / "scheduler" / "scheduler_config.json", SCHEDULER)
     write_json(folder / "model_index.json", INDEX)
-    settings = json.loads((args.init / "minkds.json").read_text())
+    settings = about(args.init)
     settings["name"] = args.name or settings["name"]
     (folder / "minkds.json").write_text(flat(settings))
     size = size_of(folder)
@@ -154,14 +154,14 @@ def card(name, networks, runs, size, args):
     first = histories["unet"] or histories["vae"]
     facts = {
         "name": name,
-        "start": first["start"] if first else name_of(args.init),
+        "start": first["start"] if first else about(args.init)["name"],
         "megabytes": f"{size / 1e6:.1f}",
         "unet": millions(networks["unet"]),
         "vae": millions(networks["vae"]),
         "unet_run": told(histories["unet"]),
         "vae_run": "together with the UNet" if runs["vae"] == runs["unet"] and first else told(histories["vae"]),
         "data": data(first),
-        "mean": f"; {args.keep:g} of the weights are those of {name_of(args.init)}" if args.keep else "",
+        "mean": f"; {args.keep:g} of the weights are those of {about(args.init)['name']}" if args.keep else "",
     }
     return CARD.read_text().format(**facts)
 

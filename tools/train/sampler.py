@@ -62,6 +62,6 @@ def walk(unet, small, told, noise, path, steered=lambda clean: clean):
     x = noise
     for pair in path:
         t, following = (torch.full((len(x),), t, device=x.device) for t in pair)
-        clean = steered(predict(unet, x, small, told, t))
+        clean = steered(predict(unet, x, small, told, t).float())
         x = step(x, clean, t, following) if pair[1] >= 0 else clean
     return x

@@ -1,12 +1,11 @@
 """Kernel Density Steering (Hu et al., 2025) as the program does it, small: for training on what it is used for."""
 
-import json
 from dataclasses import dataclass, fields
 
 import torch
 import torch.nn.functional as F
 
-from run import UserError
+from run import UserError, about
 
 
 @dataclass(frozen=True)
@@ -21,7 +20,7 @@ class Steering:
     @classmethod
     def of_model(cls, model):
         """What a model recommends in its minkds.json."""
-        settings = json.loads((model / "minkds.json").read_text()).get("settings", {})
+        settings = about(model).get("settings", {})
         names = [field.name for field in fields(cls)]
         if missing := [name for name in names if name not in settings]:
             raise UserError(f"{model}/minkds.json recommends no {missing[0]}, which --steered needs.")

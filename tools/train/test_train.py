@@ -30,7 +30,7 @@ from data import Crops, Pack  # noqa: E402
 from export import SCHEDULER, write_json  # noqa: E402
 from muon import orthogonal  # noqa: E402
 from networks import read_unet  # noqa: E402
-from perceptual import psnr  # noqa: E402
+from perceptual import psnr, score  # noqa: E402
 from run import Machine  # noqa: E402
 from steering import Steering  # noqa: E402
 from teacher import Teacher  # noqa: E402
@@ -85,7 +85,7 @@ def tiny(tmp_path_factory):
 
 def few(pack, model, run, *more):
     """Arguments for steps that are few but large: what is not learnt shows. The average is the network itself."""
-    return ("--pack", pack, "--init", model, "--run", run, "--minutes", 2, "--batch", 4, "--crop", 64,
+    return ("--pack", pack, "--init", model, "--run", run, "--minutes", 10, "--batch", 4, "--crop", 64,
             "--every", 1, "--rate", 0.1, "--average", 0, *more)  # fmt: skip
 
 
@@ -94,10 +94,11 @@ def state(run, name):
 
 
 def test_a_resumed_run_ends_where_an_unbroken_one_does(pack, tiny, tmp_path):
-    # Half of the pictures where steered particles end: both kinds of state come up.
-    command("train-unet", *few(pack, tiny, tmp_path / "whole", "--steered", 0.5, "--steps", 4))
+    # All three kinds of late states come up.
+    shares = ("--steered", 0.3, "--drafts", 0.4)
+    command("train-unet", *few(pack, tiny, tmp_path / "whole", *shares, "--steps", 4))
     for steps in (2, 4):
-        command("train-unet", *few(pack, tiny, tmp_path / "broken", "--steered", 0.5, "--steps", steps))
+        command("train-unet", *few(pack, tiny, tmp_path / "broken", *shares, "--steps", steps))
     start = UNet2DModel.from_pretrained(tiny / "unet", low_cpu_mem_usage=False).state_dict()
     for name in ("unet", "vae"):
         whole, broken = state(tmp_path / "whole", name), state(tmp_path / "broken", name)
@@ -255,6 +256,8 @@ def test_a_run_that_fails_ends(pack, tiny, tmp_path):
 def test_bad_input_gets_one_message(tiny, tmp_path):
     done = command("train-unet", *few(tmp_path / "none.zip", tiny, tmp_path / "run"), check=False)
     assert done.returncode == 1 and done.stderr.startswith("error: There is no pack at")
+    done = command("export", "--init", tmp_path, "--out", tmp_path / "out", check=False)
+    assert done.returncode == 1 and done.stderr.startswith("error: ")
     done = command("prepare", tmp_path, "--out", tmp_path / "pack.zip", check=False)
     assert done.returncode == 1 and "no photographs" in done.stderr
     assert not (tmp_path / "pack.zip").exists()
@@ -329,6 +332,18 @@ def test_the_colour_fix_believes_what_the_program_does():
     reduced, small, wanted = (arrays[name].permute(2, 0, 1)[None] * 2 - 1 for name in ("reduced", "input", "believed"))
     # Sums of 25 products, in another order than where the file was made.
     torch.testing.assert_close(fix.believed(reduced, small), wanted, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("spread", [0, 0.5, 1, 2])
+def test_pairs_are_judged_by_the_ranked_probability_score(spread):
+    chance = torch.Generator().manual_seed(0)
+    originals = torch.randn(10**6, generator=chance)
+    drafts = spread * torch.randn(2 * 10**6, generator=chance)
+    # Of normal distributions (Gneiting and Raftery, 2007, equation 21), on average over the originals: least at 1.
+    wanted = (2 / torch.pi * (1 + spread**2)) ** 0.5 - spread / torch.pi**0.5
+    # Five standard deviations of such a mean.
+    assert abs(score(drafts, originals.repeat_interleave(2), pairs=True) - wanted) < 0.005
+    assert spread == 1 or wanted > 2 / torch.pi**0.5 - 1 / torch.pi**0.5
 
 
 def test_the_colour_fix_has_gradients_everywhere():

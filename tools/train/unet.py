@@ -45,14 +45,29 @@ def steered_to(unet, steering, latents, small, told, chance, machine):
     What the particles do not agree on is gone from them, so that the network can tell them from others, and learns to
     draw its best there. Whole runs that are not steered would teach it to trust nothing in a state at all.
     """
+    t, path = way_down(chance)
+    latents, small, told = (x.repeat_interleave(steering.particles, 0) for x in (latents, small, told))
+    with machine.autocast():
+        x = walk(unet, small, told, normal(latents, chance), path, steering)
+    x = x[:: steering.particles]
+    return x, torch.full((len(x),), t, device=x.device)
+
+
+def drafts(unet, latents, small, told, chance, machine):
+    """As `steered_to`, but two for each picture, side by side, that know nothing of each other."""
+    t, path = way_down(chance)
+    latents, small, told = (x.repeat_interleave(2, 0) for x in (latents, small, told))
+    with machine.autocast():
+        x = walk(unet, small, told, normal(latents, chance), path)
+    return x, torch.full((len(x),), t, device=x.device)
+
+
+def way_down(chance):
+    """One of the last 300 timesteps, and pairs of timesteps that lead there in 2 to 6 steps."""
     t = 20 + int(280 * torch.rand((), generator=chance))
     steps = int(torch.randint(2, 7, (), generator=chance))
     path = torch.linspace(TRAIN_STEPS - 1, t, steps + 1).long().tolist()
-    latents, small, told = (x.repeat_interleave(steering.particles, 0) for x in (latents, small, told))
-    with machine.autocast():
-        x = walk(unet, small, told, normal(latents, chance), list(zip(path, path[1:])), steering)
-    x = x[:: steering.particles].float()
-    return x, torch.full((len(x),), t, device=x.device)
+    return t, list(zip(path, path[1:]))
 
 
 def normal(like, chance):
@@ -133,7 +148,9 @@ def train(args):
     network, decoder = machine.compiled(unet), machine.compiled(vae.decoder)
     draw = codec.decode if args.through == "codec" else lambda z: decode(vae, z, decoder)
     # Pictures are judged, and late states made for them, in half of each batch.
-    loss_of_pictures = None if args.through == "latents" else machine.placed(PictureLoss(features=args.features))
+    loss_of_pictures = None
+    if args.through != "latents":
+        loss_of_pictures = machine.placed(PictureLoss(pixels=args.pixels, features=args.features))
 
     def loss_of(large, small, told, chance):
         half = len(large) // 2 if loss_of_pictures else len(large)
@@ -143,11 +160,16 @@ def train(args):
         if teacher:
             wanted = likely(wanted, codec.encode(teacher(reduce_4x(large[:half]))), x, t)
         if loss_of_pictures:
-            others = (latents[half:], small[half:], told[half:], chance, machine)
-            if torch.rand((), generator=chance) < args.steered:
-                late = steered_to(network, steering, *others)
+            others = (latents[half:], small[half:], told[half:])
+            which = torch.rand((), generator=chance)
+            if pairs := bool(which < args.drafts):
+                late = drafts(network, *others, chance, machine)
+                twice = lambda a: torch.cat([a[:half], a[half:].repeat_interleave(2, 0)])  # noqa: E731
+                large, small, told = twice(large), twice(small), twice(told)
+            elif which < args.drafts + args.steered:
+                late = steered_to(network, steering, *others, chance, machine)
             else:
-                late = reached(network, *others)
+                late = reached(network, *others, chance, machine)
             x, t = (torch.cat(pair) for pair in zip((x, t), late))
         with machine.autocast():
             clean = predict(network, x, small, told, t).float()
@@ -156,8 +178,8 @@ def train(args):
         if loss_of_pictures:
             with machine.autocast():
                 drawn = draw(clean[half:]).float()
-            target = codec.decode(latents[half:]) if args.through == "codec" else large[half:]
-            picture, more = loss_of_pictures(drawn, small[half:], target)
+            target = codec.decode(codec.encode(large[half:])) if args.through == "codec" else large[half:]
+            picture, more = loss_of_pictures(drawn, small[half:], target, pairs)
             loss, parts = loss + picture, parts | more
         return loss, parts
 
