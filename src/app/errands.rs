@@ -73,6 +73,8 @@ pub struct SaveJob {
     pub task: Task,
     /// How strong.
     pub strength: f64,
+    /// How it is written.
+    pub saving: Saving,
 }
 
 /// Sends threads on errands.
@@ -157,11 +159,13 @@ impl Errands {
                     blend(&mut picture, &input.part(region).values, job.strength);
                 }
                 // The example's result has none.
-                let mut saving = Saving::default();
+                let mut saving = job.saving;
                 if let Ok(text) = std::fs::read_to_string(provenance_file(&job.run.file)) {
                     let mut made = Provenance::from_text(&text)?;
                     // What it was mixed with since then belongs to how it was made.
                     made.settings.strength = job.strength;
+                    made.quality = saving.quality;
+                    made.strip_metadata = saving.strip_metadata;
                     saving.provenance = Some(made.to_text());
                 }
                 job::save(&picture, &job.task, &saving)

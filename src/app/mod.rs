@@ -26,7 +26,8 @@ use eframe::egui;
 
 pub use self::actions::Action;
 pub use self::state::{
-    Cost, Item, ItemState, Layer, Look, Mode, Model, Pane, Phase, Reference, Remembered, Run, State,
+    Cost, Item, ItemState, Layer, Look, Mode, Model, Pane, Phase, Reference, Remembered, Run,
+    State, Writing,
 };
 pub use self::worker::{Setup, Side, Slot};
 
@@ -61,6 +62,8 @@ pub struct Start {
     pub preset: Option<Preset>,
     /// Whether whole results must resemble their inputs.
     pub check: bool,
+    /// How files are to be written; what it leaves open stays as it was.
+    pub writing: Writing,
 }
 
 impl Default for Start {
@@ -78,6 +81,7 @@ impl Default for Start {
             flags: Patch::default(),
             preset: None,
             check: true,
+            writing: Writing::default(),
         }
     }
 }

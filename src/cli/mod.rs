@@ -164,16 +164,13 @@ fn windowless(args: &Args) -> Option<&'static str> {
         ..
     } = &args.batch;
     let Writing {
-        quality,
-        strip_metadata,
         no_provenance,
         recreate,
+        ..
     } = &args.writing;
     let windowless = [
         ("--prescale", args.settings.prescale.is_some()),
         ("--scale", args.settings.scale.is_some()),
-        ("--quality", quality.is_some()),
-        ("--strip-metadata", *strip_metadata),
         ("--no-provenance", *no_provenance),
         ("--recreate", recreate.is_some()),
         ("--dry-run", *dry_run),
@@ -216,5 +213,9 @@ fn open_window(args: Args) -> Result<()> {
         flags: args.settings,
         preset: args.preset,
         check: !args.no_check,
+        writing: app::Writing {
+            quality: args.writing.quality,
+            strip_metadata: args.writing.strip_metadata,
+        },
     })
 }

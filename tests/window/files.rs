@@ -16,6 +16,57 @@ fn a_result_is_saved_and_its_command_line_makes_the_same_file() {
     saved_as_made_without_a_window(&mut room, "a photo_x4.png");
 }
 
+#[test]
+fn files_are_written_as_was_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("photo.jpg");
+    std::fs::copy(crate::common::fixture("pictures/photo.jpg"), &path).unwrap();
+    let names = |file: &std::path::Path| {
+        let bytes = std::fs::read(file).unwrap();
+        bytes.windows(11).any(|part| part == b"Ann Example")
+    };
+    assert!(names(&path));
+    let mut start = start(vec![path]);
+    start.flags.steps = Some(2);
+    start.flags.particles = Some(2);
+    let theme = eframe::egui::Theme::Dark;
+    let mut room = Room::open(folder, start, Remembered::default(), 1.0, theme);
+    room.until_quiet();
+    room.harness.get_by_label("More settings").click();
+    room.until_quiet();
+    room.tick("Leave metadata out");
+    room.tick("Quality of files");
+    let chosen = &mut room.window_mut().state.writing;
+    assert_eq!((chosen.quality, chosen.strip_metadata), (Some(95), true));
+    chosen.quality = Some(30);
+    let saved = saved_as_made_without_a_window(&mut room, "photo_x4.jpg");
+    assert!(!names(&saved));
+    let small = saved.metadata().unwrap().len();
+
+    // An older choice may be taken back, also after a window; of what is lossless there is no quality.
+    let kept = Remembered::from_text(&room.window().state.to_remember().to_text());
+    assert_eq!(kept.writing.quality, Some(30));
+    room.tick("Quality of files");
+    room.tick("Leave metadata out");
+    room.click("Save");
+    room.until("saved again", |window| {
+        let run = window.state.run_to_save().unwrap();
+        run.saved.as_ref().is_some_and(|path| *path != saved)
+    });
+    let again = room.path("photo_x4_2.jpg");
+    assert!(names(&again));
+    assert!(again.metadata().unwrap().len() > 2 * small);
+    drop(room);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("photo.png");
+    picture(20, 20).save(&path).unwrap();
+    let mut start = crate::room::start(vec![path]);
+    start.flags.steps = Some(2);
+    start.flags.particles = Some(2);
+    let mut room = Room::open(folder, start, kept, 1.0, theme);
+    saved_as_made_without_a_window(&mut room, "photo_x4.png");
+}
+
 /// The runs of a window lie in files of their own, which keep it, too.
 #[test]
 fn a_result_has_its_inputs_profile_and_metadata_whatever_way_it_is_made() {

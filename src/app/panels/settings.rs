@@ -4,7 +4,7 @@ use eframe::egui::{self, ComboBox, RangeSlider, Response, Slider, Ui};
 
 use super::{curves, time};
 use crate::app::actions::{self, Action};
-use crate::app::state::{Model, State};
+use crate::app::state::{Model, State, Writing};
 use crate::app::style;
 use crate::device::{DeviceChoice, Precision};
 use crate::model::ModelSource;
@@ -251,6 +251,8 @@ fn more(ui: &mut Ui, state: &mut State, reset: &Settings) {
         );
         seed(ui, settings);
         ui.separator();
+        writing(ui, &mut state.writing);
+        ui.separator();
         setup(ui, state);
     });
     state.look.shows_more = shown.openness > 0.5;
@@ -304,6 +306,26 @@ fn seed(ui: &mut Ui, settings: &mut Settings) {
             settings.seed = another(settings.seed);
         }
     });
+}
+
+/// How files are written. It has no part in drawing, so that nothing is drawn anew.
+fn writing(ui: &mut Ui, writing: &mut Writing) {
+    const BEGIN: u8 = 95;
+    ui.horizontal(|ui| {
+        let mut is_chosen = writing.quality.is_some();
+        let label = ui.checkbox(&mut is_chosen, "Quality of files").on_hover_text(
+            "Of JPEG and WebP: less of it makes smaller files. Left to itself it is 95 for JPEG, and WebP loses nothing",
+        );
+        let mut quality = writing.quality.unwrap_or(BEGIN);
+        let value = egui::DragValue::new(&mut quality).range(1..=100).speed(0.3);
+        ui.add_enabled(is_chosen, value).labelled_by(label.id);
+        writing.quality = is_chosen.then_some(quality);
+    });
+    ui.checkbox(&mut writing.strip_metadata, "Leave metadata out")
+        .on_hover_text(
+            "Saved files get none of the input's EXIF, XMP and IPTC: no place, time, camera, names. Colour profile and \
+             resolution stay",
+        );
 }
 
 /// A seed of few digits, so that it can be read aloud, that differs from `seed`.

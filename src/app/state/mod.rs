@@ -20,6 +20,7 @@ pub use self::history::{History, Run};
 pub use self::panes::{Layer, Look, Mode, Pane, Particle, Reference, filter_name};
 pub use self::queue::{Item, ItemState, QueueState};
 pub use self::remembered::Remembered;
+pub use self::saving::Writing;
 pub use self::shown::{Phase, Shown};
 
 use super::errands::Errands;
@@ -78,6 +79,8 @@ pub struct State {
     pub setup: Setup,
     /// As the sliders stand.
     pub settings: Settings,
+    /// How files are written.
+    pub writing: Writing,
     /// Whether changes are tried at once.
     pub is_live: bool,
     /// Where they are tried, before it is snapped to the grid.
@@ -136,6 +139,9 @@ impl State {
         session: Session,
     ) -> Self {
         let settings = remembered.settings.clone().unwrap_or_default();
+        let mut writing = remembered.writing.clone();
+        writing.quality = start.writing.quality.or(writing.quality);
+        writing.strip_metadata |= start.writing.strip_metadata;
         let mut state = State {
             input: None,
             opening: None,
@@ -146,6 +152,7 @@ impl State {
             setup: start.setup.clone(),
             rested: settings.clone(),
             settings,
+            writing,
             is_live: remembered.is_live,
             region: None,
             mode: remembered.mode,
@@ -368,6 +375,7 @@ impl State {
             mode: self.mode,
             look: self.look.clone(),
             is_live: self.is_live,
+            writing: self.writing.clone(),
             settings: match self.ready() {
                 Some(_) => Some(self.settings.clone()),
                 None => self.remembered.settings.clone(),

@@ -189,6 +189,7 @@ impl State {
         let job = Job {
             memory_limit: self.setup.memory_limit,
             check: self.check,
+            saving: self.writing.saving_all(),
             ..Job::new(tasks)
         };
         self.queue.sent = sent;

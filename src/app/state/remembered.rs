@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Look, Mode};
+use super::{Look, Mode, Writing};
 use crate::settings::Settings;
 
 /// The version of this form.
@@ -26,6 +26,8 @@ pub struct Remembered {
     pub is_live: bool,
     /// As the sliders stood.
     pub settings: Option<Settings>,
+    /// How files were written.
+    pub writing: Writing,
     /// The model that they belong to, as `--model` names it; empty is the bundled one.
     pub model: String,
     /// Where pictures were last opened.
@@ -42,6 +44,7 @@ impl Default for Remembered {
             look: Look::default(),
             is_live: true,
             settings: None,
+            writing: Writing::default(),
             model: String::new(),
             folder: None,
             recent: Vec::new(),
@@ -58,6 +61,8 @@ impl Remembered {
             .unwrap_or_default();
         // A file that was changed by hand must not bring what no slider allows.
         read.settings = read.settings.filter(|settings| settings.validate().is_ok());
+        let quality = &mut read.writing.quality;
+        *quality = quality.filter(|quality| (1..=100).contains(quality));
         read.look.divider = read.look.divider.clamp(0.0, 1.0);
         read.look.gain = read.look.gain.clamp(1.0, 64.0);
         read
@@ -86,6 +91,10 @@ mod tests {
         let mut kept = Remembered {
             mode: Mode::Spread,
             settings: Some(Settings::default()),
+            writing: Writing {
+                quality: Some(80),
+                strip_metadata: true,
+            },
             ..Remembered::default()
         };
         for i in 0..20 {
@@ -102,5 +111,8 @@ mod tests {
         let wild = text.replace("\"steps\":50", "\"steps\":0");
         assert_ne!(wild, text);
         assert_eq!(Remembered::from_text(&wild).settings, None);
+        let wild = text.replace("\"quality\":80", "\"quality\":101");
+        assert_ne!(wild, text);
+        assert_eq!(Remembered::from_text(&wild).writing.quality, None);
     }
 }

@@ -2,14 +2,46 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use super::{Run, State};
 use crate::app::errands::{Half, SaveJob};
 use crate::device::{DeviceChoice, Precision};
 use crate::error::Error;
+use crate::image_io::{Format, Saving};
 use crate::job::{self, Task};
 use crate::model::ModelSource;
 use crate::pipeline::Region;
 use crate::settings::{SchedulerVariant, Settings};
+
+/// How files are written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Writing {
+    /// 1 to 100, of JPEG (95 without it) and WebP (nothing is lost without it).
+    pub quality: Option<u8>,
+    /// The input's EXIF, XMP and IPTC are left out.
+    pub strip_metadata: bool,
+}
+
+impl Writing {
+    /// For files of `format`, which may have no quality.
+    fn saving(&self, format: Format) -> Saving {
+        Saving {
+            quality: self.quality.filter(|_| format.has_quality()),
+            ..self.saving_all()
+        }
+    }
+
+    /// For files of any format.
+    pub(super) fn saving_all(&self) -> Saving {
+        Saving {
+            quality: self.quality,
+            strip_metadata: self.strip_metadata,
+            ..Saving::default()
+        }
+    }
+}
 
 impl State {
     /// The whole result that saving means: the one that is shown, else the selected one.
@@ -70,6 +102,7 @@ impl State {
             Ok(tasks) => {
                 for task in tasks {
                     self.errands.save(SaveJob {
+                        saving: self.writing.saving(task.format),
                         input: self.open_as(&run),
                         strength: self.saved_settings(&run).strength,
                         run: run.clone(),
@@ -130,6 +163,15 @@ impl State {
         }
         if run.settings.scheduler == SchedulerVariant::Minkds {
             words.extend(["--preset".to_string(), "minkds".to_string()]);
+        }
+        let file = (run.saved.clone()).unwrap_or_else(|| job::enlarged_name(path).into());
+        let format = Format::from_path(&file).unwrap_or(Format::Png);
+        let saving = self.writing.saving(format);
+        if let Some(quality) = saving.quality {
+            words.extend(["--quality".to_string(), quality.to_string()]);
+        }
+        if saving.strip_metadata {
+            words.push("--strip-metadata".to_string());
         }
         let quoted =
             shlex::try_join(words.iter().map(String::as_str)).map_err(|error| error.to_string())?;
