@@ -32,10 +32,15 @@ fn files_are_written_as_was_asked() {
     let theme = eframe::egui::Theme::Dark;
     let mut room = Room::open(folder, start, Remembered::default(), 1.0, theme);
     room.until_quiet();
-    room.harness.get_by_label("More settings").click();
-    room.until_quiet();
+    // Opened they push what is below out of reach.
+    let more = |room: &mut Room| {
+        room.harness.get_by_label("More settings").click();
+        room.until_quiet();
+    };
+    more(&mut room);
     room.tick("Leave metadata out");
     room.tick("Quality of files");
+    more(&mut room);
     let chosen = &mut room.window_mut().state.writing;
     assert_eq!((chosen.quality, chosen.strip_metadata), (Some(95), true));
     chosen.quality = Some(30);
@@ -46,6 +51,7 @@ fn files_are_written_as_was_asked() {
     // An older choice may be taken back, also after a window; of what is lossless there is no quality.
     let kept = Remembered::from_text(&room.window().state.to_remember().to_text());
     assert_eq!(kept.writing.quality, Some(30));
+    more(&mut room);
     room.tick("Quality of files");
     room.tick("Leave metadata out");
     room.click("Save");
@@ -55,7 +61,9 @@ fn files_are_written_as_was_asked() {
     });
     let again = room.path("photo_x4_2.jpg");
     assert!(names(&again));
-    assert!(again.metadata().unwrap().len() > 2 * small);
+    let large = again.metadata().unwrap().len();
+    // Most of a small file are its profile and metadata.
+    assert!(large > small * 3 / 2, "{small} bytes, {large} bytes");
     drop(room);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("photo.png");

@@ -1,10 +1,11 @@
 """How far an enlarged picture is from its original: plain functions on 8-bit RGB arrays [H, W, 3].
 
-    from metrics import gmsd, noise_left, psnr, ssim
+    from metrics import gmsd, grid, noise_left, psnr, ssim
 
 PSNR and SSIM compare pixel by pixel and reward softness. GMSD says how unevenly edges were kept: 0 for equal
 pictures, lower is better (Xue, Zhang, Mou, Bovik: Gradient Magnitude Similarity Deviation, 2014). noise_left
-looks only where the original is smooth, where whatever moves is noise or a compression artefact.
+looks only where the original is smooth, where whatever moves is noise or a compression artefact. grid sees what
+a network draws at the same places of each of its cells, as a decoder may (checkerboards).
 """
 
 import numpy as np
@@ -22,6 +23,10 @@ FLATTEST = 0.1
 # A block is flat if its own fine detail deviates by less than this (of 255): about what a good sensor leaves.
 FLAT = 2.0
 FEWEST_BLOCKS = 4
+
+# Pixels of a latent's cell, and what is finer than about six times this is the detail that grid looks at.
+CELL = 4
+GRID_SIGMA = 2.0
 
 
 def psnr(original, result):
@@ -55,6 +60,15 @@ def noise_left(original, result):
     """Standard deviation (of 255) of fine detail where the original is flat; nan if it hardly is anywhere."""
     chosen = flat_blocks(original)
     return float(blocks(fine(result))[chosen].std()) if len(chosen) >= FEWEST_BLOCKS else float("nan")
+
+
+def grid(result):
+    """How much of the luma's fine detail is the same in every 4 x 4 pixels: its standard deviation, in percent."""
+    luma = result @ LUMA
+    detail = luma - gaussian_filter(luma, GRID_SIGMA)
+    rows, columns = (side // CELL for side in detail.shape)
+    cells = detail[: rows * CELL, : columns * CELL].reshape(rows, CELL, columns, CELL)
+    return float(100 * cells.mean((0, 2)).std() / max(cells.std(), 1e-6))
 
 
 def flat_blocks(original):

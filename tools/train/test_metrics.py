@@ -55,11 +55,22 @@ def test_noise_of_one_small_pixel_passes_the_blur():
     assert metrics.noise_left(flat, coarse.repeat(4, 0).repeat(4, 1)) > 0.7 * coarse.std()
 
 
+def test_a_pattern_of_every_cell_is_told_from_detail():
+    rng = np.random.default_rng(0)
+    detail = rng.normal(128, 10, (128, 128, 1)).repeat(3, 2)
+    pattern = np.tile(rng.normal(0, 10, (4, 4, 1)), (32, 32, 3))
+    # Of chance 1 / sqrt(32 * 32) is left in the mean of all cells.
+    assert 1 < metrics.grid(detail) < 6
+    # As much pattern as detail: a share of sqrt(1/2).
+    assert 60 < metrics.grid(detail + pattern) < 80
+    assert metrics.grid(np.full((64, 64, 3), 128.0)) < 1e-3
+
+
 MEANS = {
-    "original": {"noise": 0.5},
-    "bicubic": {"psnr": 23.0, "ssim": 0.6, "gmsd": 0.12, "feat": 0.50, "noise": 2.0},
-    "new, vanilla": {"psnr": 23.2, "ssim": 0.6, "gmsd": 0.10, "feat": 0.375, "noise": 1.5},
-    "new, KDS": {"psnr": 23.5, "ssim": 0.6, "gmsd": 0.10, "feat": 0.37, "noise": 1.0},
+    "original": {"grid": 1.0, "noise": 0.5},
+    "bicubic": {"psnr": 23.0, "ssim": 0.6, "gmsd": 0.12, "feat": 0.50, "grid": 1.0, "noise": 2.0},
+    "new, vanilla": {"psnr": 23.2, "ssim": 0.6, "gmsd": 0.10, "feat": 0.375, "grid": 2.0, "noise": 1.5},
+    "new, KDS": {"psnr": 23.5, "ssim": 0.6, "gmsd": 0.10, "feat": 0.37, "grid": 2.0, "noise": 1.0},
 }
 
 
@@ -96,8 +107,8 @@ def test_each_bar_can_be_missed(means, degraded, missed):
 def test_the_table_has_noise_only_for_degraded_pictures():
     assert "noise" not in table(MEANS, degraded=False)
     assert "original" not in table(MEANS, degraded=False)
-    assert table(MEANS, degraded=True).splitlines()[2] == "| original |  |  |  |  |  | 0.50 |"
-    assert "| new, vanilla | 23.20 | 0.600 | 0.1000 | 0.3750 | 0.75 |" in table(MEANS, degraded=False)
+    assert table(MEANS, degraded=True).splitlines()[2] == "| original |  |  |  |  |  | 1.0 | 0.50 |"
+    assert "| new, vanilla | 23.20 | 0.600 | 0.1000 | 0.3750 | 0.75 | 2.0 |" in table(MEANS, degraded=False)
 
 
 CARD = (

