@@ -134,7 +134,12 @@ fn exit_codes_tell_all_done_from_some_failed_from_nothing_started() {
 fn without_no_gui_and_without_a_display_nothing_is_done() {
     let room = Room::new();
     room.picture("a.png", 4, 4);
-    for words in ["", "a.png", "a.png -o b.png"] {
+    for words in [
+        "",
+        "a.png",
+        "a.png -o b.png",
+        "a.png --quality 80 --strip-metadata",
+    ] {
         room.refuses(words, 2, &["no window can be opened", "--no-gui"]);
     }
     // What is wrong with the words is said first.
@@ -148,7 +153,7 @@ fn without_no_gui_and_without_a_display_nothing_is_done() {
     for words in [
         "--scale 2",
         "--prescale 0.5",
-        "--quality 80",
+        "--no-provenance",
         "--dry-run",
         "--shard 1/2",
     ] {
