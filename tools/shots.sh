@@ -40,9 +40,6 @@ press ctrl+Return
 window "example.png, enlarged" >/dev/null
 press 2
 sleep 20
-light="1266 13"
-xdotool mousemove $light click 1
 shoot window-vanilla
-xdotool mousemove $light click 1
 press 1
 shoot window
