@@ -165,7 +165,7 @@ def train(args):
             if pairs := bool(which < args.drafts):
                 late = drafts(network, *others, chance, machine)
                 twice = lambda a: torch.cat([a[:half], a[half:].repeat_interleave(2, 0)])  # noqa: E731
-                large, small, told = twice(large), twice(small), twice(told)
+                latents, large, small, told = (twice(a) for a in (latents, large, small, told))
             elif which < args.drafts + args.steered:
                 late = steered_to(network, steering, *others, chance, machine)
             else:
@@ -178,7 +178,7 @@ def train(args):
         if loss_of_pictures:
             with machine.autocast():
                 drawn = draw(clean[half:]).float()
-            target = codec.decode(codec.encode(large[half:])) if args.through == "codec" else large[half:]
+            target = codec.decode(latents[half:]) if args.through == "codec" else large[half:]
             picture, more = loss_of_pictures(drawn, small[half:], target, pairs)
             loss, parts = loss + picture, parts | more
         return loss, parts
