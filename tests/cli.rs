@@ -138,7 +138,7 @@ fn without_no_gui_and_without_a_display_nothing_is_done() {
         "",
         "a.png",
         "a.png -o b.png",
-        "a.png --quality 80 --strip-metadata",
+        "a.png --scale 2 --quality 80 --strip-metadata",
     ] {
         room.refuses(words, 2, &["no window can be opened", "--no-gui"]);
     }
@@ -151,7 +151,6 @@ fn without_no_gui_and_without_a_display_nothing_is_done() {
     );
     room.refuses("a.png --model /nowhere", 2, &["/nowhere"]);
     for words in [
-        "--scale 2",
         "--prescale 0.5",
         "--no-provenance",
         "--dry-run",

@@ -16,6 +16,7 @@ use crate::error::{Error, Result, caught};
 use crate::image_io::{self, Existing, Format, Saving, blend};
 use crate::job::{self, Provenance, Task};
 use crate::pipeline::Region;
+use crate::settings::Settings;
 
 /// Where it stands how the picture in a run's `file` was made.
 pub fn provenance_file(file: &Path) -> PathBuf {
@@ -71,8 +72,10 @@ pub struct SaveJob {
     pub input: Option<Arc<Input>>,
     /// The file it becomes.
     pub task: Task,
-    /// How strong.
-    pub strength: f64,
+    /// With these settings it is finished then: mixed and sized.
+    pub settings: Settings,
+    /// How much of what lies in the run's file is in it then.
+    pub share: f64,
     /// How it is written.
     pub saving: Saving,
 }
@@ -128,9 +131,10 @@ impl Errands {
         self.send(move || Done::Opened(number, said(|| Ok(Arc::new(Input::pasted(&image))))));
     }
 
-    /// Reads a run's picture.
-    pub fn load_run(&self, run: u64, file: PathBuf) {
-        self.send(move || Done::Loaded(run, said(|| raster(&file))));
+    /// Reads a run's picture, in the size in which it was drawn.
+    pub fn load_run(&self, run: &Run) {
+        let (id, file, size) = (run.id, run.file.clone(), run.drawn_size());
+        self.send(move || Done::Loaded(id, said(|| raster(&file, size))));
     }
 
     /// Puts the example's result into `file`, as if it had been drawn just now.
@@ -139,7 +143,7 @@ impl Errands {
             let unpack = || {
                 let picture = image_io::decode_png(EXAMPLE_RESULT)?;
                 image_io::encode(&picture, &file, Format::Png, &Existing::Overwrite.into())?;
-                raster(&file)
+                Ok(Arc::new(Raster::from_picture(picture)))
             };
             Done::Loaded(run, said(unpack))
         });
@@ -149,24 +153,32 @@ impl Errands {
     pub fn save(&self, job: SaveJob) {
         self.send(move || {
             let save = || {
-                let mut picture = image_io::decode(&job.run.file)?.picture;
-                if job.strength < 1.0 {
+                let run = &job.run;
+                let mut picture = image_io::decode(&run.file)?.picture;
+                if job.share < 1.0 {
                     let input = match job.input {
                         Some(input) => input,
-                        None => job.run.origin.input()?,
+                        None => run.origin.input()?,
                     };
-                    let region = job.run.region.unwrap_or(Region::whole(&input.rgb));
-                    blend(&mut picture, &input.part(region).values, job.strength);
+                    let region = run.region.unwrap_or(Region::whole(&input.rgb));
+                    picture = picture.sized(run.drawn_size());
+                    blend(&mut picture, &input.part(region).values, job.share);
                 }
+                let [width, height] = run.size();
+                let [_, size] = job::sizes(&job.settings, width, height);
+                let picture = picture.sized(size);
                 // The example's result has none.
+                let told = match run.finished {
+                    Some(_) => image_io::provenance(&run.file)?,
+                    None => std::fs::read_to_string(provenance_file(&run.file)).ok(),
+                };
                 let mut saving = job.saving;
-                if let Ok(text) = std::fs::read_to_string(provenance_file(&job.run.file)) {
+                if let Some(text) = told {
                     let mut made = Provenance::from_text(&text)?;
-                    // What it was mixed with since then belongs to how it was made.
-                    made.settings.strength = job.strength;
-                    made.quality = saving.quality;
-                    made.strip_metadata = saving.strip_metadata;
-                    saving.provenance = Some(made.to_text());
+                    // What was done to it since then belongs to how it was made.
+                    made.settings.strength = job.settings.strength;
+                    made.settings.scale = job.settings.scale;
+                    saving = made.told_in(saving);
                 }
                 job::save(&picture, &job.task, &saving)
             };
@@ -297,8 +309,8 @@ fn said<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, String> {
     caught(work).map_err(|error| error.to_string())
 }
 
-fn raster(file: &Path) -> Result<Arc<Raster>> {
-    let picture = image_io::decode(file)?.picture;
+fn raster(file: &Path, size: [usize; 2]) -> Result<Arc<Raster>> {
+    let picture = image_io::decode(file)?.picture.sized(size);
     Ok(Arc::new(Raster::from_picture(picture)))
 }
 

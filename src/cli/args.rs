@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::device::{DeviceChoice, Precision};
+use crate::image_io::QUALITIES;
 use crate::job::{OnConflict, Shard};
 use crate::settings::{Patch, Preset, range};
 
@@ -270,7 +271,7 @@ fn memory_size(text: &str) -> Result<u64, String> {
 
 fn quality(text: &str) -> Result<u8, String> {
     match text.parse() {
-        Ok(quality) if (1..=100).contains(&quality) => Ok(quality),
+        Ok(quality) if QUALITIES.contains(&quality) => Ok(quality),
         _ => Err("use a whole number from 1 to 100".into()),
     }
 }

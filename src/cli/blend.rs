@@ -21,7 +21,7 @@ pub fn blend(words: &Blend, screen: &Screen) -> Result<()> {
     refuse_no_file(&words.output)?;
     Protected::new([words.result.as_path(), words.input.as_path()]).refuse(&words.output)?;
 
-    let mut made = match image_io::provenance(&words.result)? {
+    let made = match image_io::provenance(&words.result)? {
         Some(text) => Some(Provenance::from_text(&text)?),
         None => None,
     };
@@ -64,28 +64,21 @@ pub fn blend(words: &Blend, screen: &Screen) -> Result<()> {
     }
     let plain = bicubic_x4(&input.rgb, input.width, input.height, 3);
     let plain = input.enlarged(plain.into_iter().map(|v| v.clamp(0.0, 1.0)).collect());
-    let plain = match [plain.width, plain.height] == size {
-        true => plain,
-        false => plain.resized(size[0], size[1]),
-    };
+    let plain = plain.sized(size);
     if words.strength < 1.0 {
         blend_with(&mut result, &plain.rgb, words.strength);
     }
-    if let Some(made) = &mut made {
-        made.settings.strength = words.strength;
-        made.quality = words.quality;
-    }
-    let strip_metadata = made.as_ref().is_some_and(|made| made.strip_metadata);
-    if made.is_some() {
+    let mut saving = Saving {
+        quality: words.quality,
+        ..Existing::Overwrite.into()
+    };
+    if let Some(mut made) = made {
         // All else is as a run of this strength would have it.
         result.origin = input.origin.clone();
+        made.settings.strength = words.strength;
+        saving.strip_metadata = made.strip_metadata;
+        saving = made.told_in(saving);
     }
-    let saving = Saving {
-        existing: Existing::Overwrite,
-        quality: words.quality,
-        strip_metadata,
-        provenance: made.map(|made| made.to_text()),
-    };
     for warning in image_io::encode(&result, &words.output, format, &saving)? {
         screen.note(&format!("{}: {warning}", words.output.display()));
     }

@@ -170,7 +170,6 @@ fn windowless(args: &Args) -> Option<&'static str> {
     } = &args.writing;
     let windowless = [
         ("--prescale", args.settings.prescale.is_some()),
-        ("--scale", args.settings.scale.is_some()),
         ("--no-provenance", *no_provenance),
         ("--recreate", recreate.is_some()),
         ("--dry-run", *dry_run),
@@ -210,10 +209,15 @@ fn open_window(args: Args) -> Result<()> {
             memory_limit: args.memory_limit,
         },
         names_model: args.model.is_some(),
-        flags: args.settings,
+        // The window shows what is drawn; files alone have another size.
+        flags: Patch {
+            scale: None,
+            ..args.settings
+        },
         preset: args.preset,
         check: !args.no_check,
         writing: app::Writing {
+            scale: args.settings.scale,
             quality: args.writing.quality,
             strip_metadata: args.writing.strip_metadata,
         },

@@ -1,6 +1,7 @@
 //! From a [`Picture`] to a file.
 
 use std::cell::RefCell;
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use rayon::prelude::*;
@@ -12,12 +13,14 @@ use super::metadata::Metadata;
 use super::profile::Profile;
 use super::{Depth, Existing, Format, ImageError, Picture, write, write_atomically};
 
+/// What a file's quality may be, where its format has one ([`Format::has_quality`]).
+pub const QUALITIES: RangeInclusive<u8> = 1..=100;
+
 /// How a picture is to be written.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Saving {
     pub existing: Existing,
-    /// 1 to 100, where the format has it ([`Format::has_quality`]). `None` is 95 for JPEG, and lossless for
-    /// WebP.
+    /// One of [`QUALITIES`], where the format has it. `None` is 95 for JPEG, and lossless for WebP.
     pub quality: Option<u8>,
     /// Write no EXIF, XMP and IPTC of the input's; colour profile and resolution stay.
     pub strip_metadata: bool,

@@ -28,7 +28,7 @@ pub use atomic::{
 pub use blend::{blend, blend_with};
 pub use container::Kind;
 pub use decode::{Decoded, MAX_PIXELS, MAX_SIDE, decode, decode_png, provenance};
-pub use encode::{Saving, encode};
+pub use encode::{QUALITIES, Saving, encode};
 pub use error::{DecodeProblem, ImageError};
 pub use format::Format;
 pub use origin::{Density, Origin};
@@ -126,6 +126,14 @@ impl Picture {
             depth: self.depth,
             gray: self.gray,
             origin: self.origin.clone(),
+        }
+    }
+
+    /// This picture in this size: resized, unless it has it.
+    pub fn sized(self, [width, height]: [usize; 2]) -> Self {
+        match [self.width, self.height] == [width, height] {
+            true => self,
+            false => self.resized(width, height),
         }
     }
 

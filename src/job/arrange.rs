@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use super::inputs::{self, Found, LeftOut, Reading};
 use super::journal::Known;
-use super::outputs::{self, OnConflict, Protected, Task, folder_of};
+use super::outputs::{self, OnConflict, Task, folder_of};
+use super::protected::Protected;
 use super::shard::Shard;
 use crate::error::Result;
 

@@ -12,6 +12,7 @@ mod json_path;
 mod lanes;
 mod outputs;
 mod parts;
+mod protected;
 mod provenance;
 mod report;
 mod room;
@@ -33,9 +34,10 @@ pub use engine::Engine;
 pub use forecast::Forecast;
 pub use inputs::{Found, Input, LeftOut, Reading, find};
 pub use json_path::value as path_in_json;
-pub use outputs::{OnConflict, Plan, Protected, Task, plan, plan_all};
+pub use outputs::{OnConflict, Plan, Task, plan, plan_all};
 pub use parts::Written;
 pub(crate) use parts::save;
+pub use protected::Protected;
 pub use provenance::Provenance;
 pub use report::{Ended, FileReport, OutputReport, OutputSize, Report, State, Totals};
 pub use shard::Shard;
@@ -43,9 +45,10 @@ pub use speed::speed;
 
 use self::journal::{Journal, Known, Recipe, Stamp, Standing, differences};
 use self::lanes::{BYTES_AHEAD, Message, Shared, What, lane};
+use self::outputs::with_suffix;
 pub(crate) use self::outputs::{enlarged_name, folder_of, refuse_missing_folder, refuse_no_file};
-use self::outputs::{is_same, with_suffix};
 use self::parts::{Part, encode, make_folder, place, remove};
+use self::protected::is_same;
 use crate::error::{Error, Result};
 use crate::image_io::{self, Existing, Picture, Saving, bleed_under_alpha, blend};
 use crate::kds::Choice;
@@ -613,18 +616,13 @@ impl Job {
         let mut parts = Vec::new();
         let results = finished(&prepared, pictures, shared.settings);
         for (i, (target, picture)) in prepared.targets.iter().zip(results).enumerate() {
-            let mut made = prepared.provenance.clone();
-            if let Some(made) = &mut made {
-                made.quality = self.saving.quality;
-                made.strip_metadata = self.saving.strip_metadata;
+            let mut saving = self.saving.clone();
+            if let Some(mut made) = prepared.provenance.clone() {
                 if shared.settings.select == Select::All {
                     made.particle = Some(self.only.unwrap_or(i));
                 }
+                saving = made.told_in(saving);
             }
-            let saving = Saving {
-                provenance: made.map(|made| made.to_text()),
-                ..self.saving.clone()
-            };
             let (file, warnings) = encode(&picture, target, task, &saving)?;
             warnings.into_iter().for_each(&mut *warn);
             let existing = match task.on_conflict {
@@ -710,11 +708,7 @@ fn finished<'a>(
     results.into_iter().map(move |result| {
         let mut picture = prepared.picture.enlarged(result.values);
         blend(&mut picture, &prepared.input.values, settings.strength);
-        let [width, height] = prepared.result;
-        match [picture.width, picture.height] == prepared.result {
-            true => picture,
-            false => picture.resized(width, height),
-        }
+        picture.sized(prepared.result)
     })
 }
 

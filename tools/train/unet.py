@@ -7,8 +7,8 @@ from codec import Codec
 from data import Crops, Pack, validation_crops
 from fix import enlarge_4x, reduce_4x, robust
 from networks import decode, new_unet, parameters, read_unet, read_vae
-from perceptual import FeatureDistance, PictureLoss, psnr
-from run import Average, Machine, Run
+from perceptual import FeatureDistance, PictureLoss, grain, psnr
+from run import Average, Machine, Run, UserError
 from sampler import TRAIN_STEPS, levels, noised, predict, step, walk, whole_path
 from steering import Steering
 from teacher import Teacher
@@ -39,35 +39,27 @@ def reached(unet, latents, small, told, chance, machine):
         return step(higher, predict(unet, higher, small, told, above).float(), above, t), t
 
 
-def steered_to(unet, steering, latents, small, told, chance, machine):
-    """States at one of the last 300 timesteps, reached by steered particles in 2 to 6 steps; their timesteps.
+def run_down(unet, latents, small, told, chance, machine, drafts, steered=lambda clean: clean):
+    """States at one of the last 300 timesteps, reached in 2 to 6 steps by `drafts` of each picture; their timesteps.
 
-    What the particles do not agree on is gone from them, so that the network can tell them from others, and learns to
-    draw its best there. Whole runs that are not steered would teach it to trust nothing in a state at all.
+    Drafts of a picture stand side by side, and know nothing of each other unless they are `steered`, as in `walk`.
     """
-    t, path = way_down(chance)
-    latents, small, told = (x.repeat_interleave(steering.particles, 0) for x in (latents, small, told))
-    with machine.autocast():
-        x = walk(unet, small, told, normal(latents, chance), path, steering)
-    x = x[:: steering.particles]
-    return x, torch.full((len(x),), t, device=x.device)
-
-
-def drafts(unet, latents, small, told, chance, machine):
-    """As `steered_to`, but two for each picture, side by side, that know nothing of each other."""
-    t, path = way_down(chance)
-    latents, small, told = (x.repeat_interleave(2, 0) for x in (latents, small, told))
-    with machine.autocast():
-        x = walk(unet, small, told, normal(latents, chance), path)
-    return x, torch.full((len(x),), t, device=x.device)
-
-
-def way_down(chance):
-    """One of the last 300 timesteps, and pairs of timesteps that lead there in 2 to 6 steps."""
     t = 20 + int(280 * torch.rand((), generator=chance))
     steps = int(torch.randint(2, 7, (), generator=chance))
     path = torch.linspace(TRAIN_STEPS - 1, t, steps + 1).long().tolist()
-    return t, list(zip(path, path[1:]))
+    latents, small, told = (x.repeat_interleave(drafts, 0) for x in (latents, small, told))
+    with machine.autocast():
+        x = walk(unet, small, told, normal(latents, chance), zip(path, path[1:]), steered)
+    return x, torch.full((len(x),), t, device=x.device)
+
+
+def steered_to(unet, steering, *batch):
+    """As `run_down`, one of each picture's steered particles.
+
+    What the particles do not agree on is gone from it, so that the network can tell it from others, and learns to draw
+    its best there. Whole runs that are not steered would teach it to trust nothing in a state at all.
+    """
+    return (each[:: steering.particles] for each in run_down(unet, *batch, steering.particles, steering))
 
 
 def normal(like, chance):
@@ -111,6 +103,7 @@ class Judge:
         """PSNR, and the feature distance as a share of bicubic's, for one sample of each crop.
 
         `gain`: by how many dB the mean of two samples is better than one, which is what steering has to work with.
+        `grain`: what of the sample's error is the same in every 4 x 4 pixels, in steps of 255.
         """
         chance = torch.Generator().manual_seed(7)
         result = {}
@@ -119,6 +112,7 @@ class Judge:
             result[f"{name} psnr"] = psnr(one, self.large)
             result[f"{name} gain"] = psnr((one + other) / 2, self.large) - result[f"{name} psnr"]
             result[f"{name} features/bicubic"] = self.far(one) / self.bicubic[name]
+            result[f"{name} grain"] = 127.5 * grain(one - self.large).item()
         return result
 
     def drawn(self, unet, vae, small, told, steps, chance):
@@ -127,6 +121,8 @@ class Judge:
 
 
 def train(args):
+    if args.drafts + args.steered > 1:
+        raise UserError("--drafts and --steered are shares of the same pictures: together at most 1.")
     machine, pack = Machine(args.seed), Pack(args.pack)
     codec = Codec.of_model(args.init).to(machine.device)
     steering = Steering.of_model(args.init) if args.steered else None
@@ -163,7 +159,7 @@ def train(args):
             others = (latents[half:], small[half:], told[half:])
             which = torch.rand((), generator=chance)
             if pairs := bool(which < args.drafts):
-                late = drafts(network, *others, chance, machine)
+                late = run_down(network, *others, chance, machine, drafts=2)
                 twice = lambda a: torch.cat([a[:half], a[half:].repeat_interleave(2, 0)])  # noqa: E731
                 latents, large, small, told = (twice(a) for a in (latents, large, small, told))
             elif which < args.drafts + args.steered:

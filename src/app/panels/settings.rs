@@ -7,6 +7,7 @@ use crate::app::actions::{self, Action};
 use crate::app::state::{Model, State, Writing};
 use crate::app::style;
 use crate::device::{DeviceChoice, Precision};
+use crate::image_io::QUALITIES;
 use crate::model::ModelSource;
 use crate::settings::{Bandwidth, ColorFix, Kernel, Select, Settings, Solver, Window, range};
 
@@ -251,7 +252,7 @@ fn more(ui: &mut Ui, state: &mut State, reset: &Settings) {
         );
         seed(ui, settings);
         ui.separator();
-        writing(ui, &mut state.writing);
+        writing(ui, &mut state.writing, reset);
         ui.separator();
         setup(ui, state);
     });
@@ -309,15 +310,25 @@ fn seed(ui: &mut Ui, settings: &mut Settings) {
 }
 
 /// How files are written. It has no part in drawing, so that nothing is drawn anew.
-fn writing(ui: &mut Ui, writing: &mut Writing) {
+fn writing(ui: &mut Ui, writing: &mut Writing, reset: &Settings) {
     const BEGIN: u8 = 95;
+    let mut scale = writing.scale.unwrap_or(reset.scale);
+    let slider = Slider::new(&mut scale, range::SCALE.min..=range::SCALE.max)
+        .max_decimals(2)
+        .clamping(egui::SliderClamping::Edits)
+        .suffix(" ×")
+        .text("Size of files");
+    if knob(ui, slider, range::SCALE.help, reset.scale.to_string()) {
+        scale = reset.scale;
+    }
+    writing.scale = (scale != reset.scale).then_some(scale);
     ui.horizontal(|ui| {
         let mut is_chosen = writing.quality.is_some();
         let label = ui.checkbox(&mut is_chosen, "Quality of files").on_hover_text(
             "Of JPEG and WebP: less of it makes smaller files. Left to itself it is 95 for JPEG, and WebP loses nothing",
         );
         let mut quality = writing.quality.unwrap_or(BEGIN);
-        let value = egui::DragValue::new(&mut quality).range(1..=100).speed(0.3);
+        let value = egui::DragValue::new(&mut quality).range(QUALITIES).speed(0.3);
         ui.add_enabled(is_chosen, value).labelled_by(label.id);
         writing.quality = is_chosen.then_some(quality);
     });

@@ -9,6 +9,7 @@ use crate::app::raster::Raster;
 use crate::app::worker::{Drawn, Setup, Side, Slot};
 use crate::error::Error;
 use crate::kds::Choice;
+use crate::model::SCALE;
 use crate::pipeline::Region;
 use crate::settings::Settings;
 
@@ -75,8 +76,10 @@ pub struct Run {
     pub choice: Choice,
     /// Small.
     pub thumbnail: Arc<Raster>,
-    /// The picture as a PNG file.
+    /// The picture's file: this window's own PNG, or one that is finished.
     pub file: PathBuf,
+    /// With these settings the file was finished already: mixed and sized.
+    pub finished: Option<Settings>,
     /// Seconds that it took.
     pub seconds: Option<f64>,
     /// Where the person saved it.
@@ -84,6 +87,24 @@ pub struct Run {
 }
 
 impl Run {
+    /// Columns and rows of the picture, or of the part of it, that was enlarged.
+    pub fn size(&self) -> [usize; 2] {
+        self.region
+            .map_or(self.origin.size, |region| [region.width, region.height])
+    }
+
+    /// Those of what was drawn.
+    pub fn drawn_size(&self) -> [usize; 2] {
+        self.size().map(|side| side * SCALE)
+    }
+
+    /// How much of its file is in a picture of this strength, 0..=1: what is finished was mixed already.
+    pub fn share(&self, strength: f64) -> f64 {
+        let mixed = self.finished.as_ref().map_or(1.0, |made| made.strength);
+        // Where nothing of the result is left, 0 / 0, the file is as good as any.
+        (strength / mixed).min(1.0)
+    }
+
     /// What tells it from others.
     pub fn title(&self) -> String {
         let settings = &self.settings;
@@ -201,6 +222,7 @@ impl State {
             choice: drawn.choice,
             thumbnail: Arc::new(drawn.picture.reduced_to(THUMBNAIL)),
             file,
+            finished: None,
             seconds: drawn.seconds,
             saved: None,
         });
@@ -230,7 +252,7 @@ impl State {
         }
         // Until its picture is there, nothing is tried in its place.
         self.selecting = Some(id);
-        self.errands.load_run(id, run.file.clone());
+        self.errands.load_run(&run);
     }
 
     /// The picture of a run, if that is the one that is open.
@@ -248,32 +270,25 @@ impl State {
 
     /// Pins a run for comparing, or lets it go; a third one takes the older one's place.
     pub fn pin(&mut self, id: u64) {
-        let pins = &mut self.history.pins;
-        if let Some(pinned) = pins.iter().position(|pin| *pin == Some(id)) {
-            pins[pinned] = None;
-            self.history.pictures.retain(|(of, _)| *of != id);
+        let history = &mut self.history;
+        if let Some(pinned) = history.pins.iter().position(|pin| *pin == Some(id)) {
+            history.pins[pinned] = None;
+            history.pictures.retain(|(of, _)| *of != id);
             return;
         }
-        let Some(run) = self.history.runs.iter().find(|run| run.id == id) else {
+        let Some(run) = self.history.run(id).cloned() else {
             return;
         };
-        if self
-            .input
-            .as_ref()
-            .is_none_or(|input| input.id != run.origin.id)
-        {
-            self.note("only runs of the picture that is open can be compared".into());
-            return;
+        if self.open_as(&run).is_none() {
+            return self.note("only runs of the picture that is open can be compared".into());
         }
+        let History { pins, pictures, .. } = &mut self.history;
         match pins.iter().position(Option::is_none) {
             Some(free) => pins[free] = Some(id),
             None => *pins = [pins[1], Some(id)],
         }
-        let pins = *pins;
-        self.history
-            .pictures
-            .retain(|(of, _)| pins.contains(&Some(*of)));
-        self.errands.load_run(id, run.file.clone());
+        pictures.retain(|(of, _)| pins.contains(&Some(*of)));
+        self.errands.load_run(&run);
     }
 
     pub(super) fn run_loaded(&mut self, id: u64, picture: Arc<Raster>) {
@@ -330,11 +345,15 @@ impl State {
             id,
             origin: Origin::of(&input),
             setup: self.setup.clone(),
-            settings: self.queue.settings.clone(),
+            settings: Settings {
+                scale: self.settings.scale,
+                ..self.queue.settings.clone()
+            },
             region: None,
             choice: Choice::Particle(0),
             thumbnail: Arc::new(input.raster.reduced_to(THUMBNAIL)),
             file: result.clone(),
+            finished: Some(self.queue.settings.clone()),
             seconds: None,
             saved: Some(result),
         });
@@ -364,6 +383,7 @@ impl State {
             setup: self.setup.clone(),
             settings,
             file: self.session.file(id),
+            finished: None,
             seconds: None,
             saved: None,
         });

@@ -140,6 +140,7 @@ impl State {
     ) -> Self {
         let settings = remembered.settings.clone().unwrap_or_default();
         let mut writing = remembered.writing.clone();
+        writing.scale = start.writing.scale.or(writing.scale);
         writing.quality = start.writing.quality.or(writing.quality);
         writing.strip_metadata |= start.writing.strip_metadata;
         let mut state = State {

@@ -302,7 +302,6 @@ impl State {
         if self.shows_live() {
             slots.push(&self.live);
         }
-        let strength = self.settings.strength as f32;
         let mut layers = vec![base];
         match pane {
             Pane::Before => (),
@@ -315,6 +314,7 @@ impl State {
                     let Some((picture, region)) = self.picture_of(shown, side) else {
                         continue;
                     };
+                    let strength = self.share_of(shown, side);
                     if input.has_alpha() && strength >= 1.0 && region == Region::whole(&input.rgb) {
                         // Through what is transparent, nothing of it may be seen.
                         layers.clear();
@@ -338,7 +338,7 @@ impl State {
                     let Some(steered) = &shown.steered else {
                         continue;
                     };
-                    let gain = self.look.gain * strength;
+                    let gain = self.look.gain * self.share_of(shown, Side::Steered);
                     let Some(source) = self.difference(shown, steered, gain) else {
                         continue;
                     };
@@ -364,7 +364,7 @@ impl State {
                     id.and_then(|id| self.history.run(id)),
                 ) {
                     let region = run.region.unwrap_or(Region::whole(&input.rgb));
-                    let strength = run.settings.strength as f32;
+                    let strength = run.share(run.settings.strength) as f32;
                     layers.push(placed(Source::Picture(picture), region, strength));
                 }
             }
@@ -393,6 +393,15 @@ impl State {
         }
         let drawn = drawn?;
         Some((drawn.picture.clone(), drawn.region))
+    }
+
+    /// How much of a side's picture is seen over the plain enlargement: what is finished was mixed already.
+    fn share_of(&self, shown: &Shown, side: Side) -> f32 {
+        let strength = self.settings.strength;
+        let is_drawn = side == Side::Steered && !shown.previews.contains_key(&side);
+        let drawn = shown.side(side).filter(|_| is_drawn);
+        let run = drawn.and_then(|drawn| self.history.run(drawn.drawing));
+        run.map_or(strength, |run| run.share(strength)) as f32
     }
 
     fn difference(&self, shown: &Shown, steered: &Drawn, gain: f32) -> Option<Source> {

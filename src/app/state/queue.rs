@@ -193,10 +193,13 @@ impl State {
             ..Job::new(tasks)
         };
         self.queue.sent = sent;
-        self.queue.settings = self.settings.clone();
+        let settings = Settings {
+            scale: self.scale(),
+            ..self.settings.clone()
+        };
+        self.queue.settings = settings.clone();
         self.queue.running = true;
         self.queue.since = self.now;
-        let settings = self.settings.clone();
         self.desk.enqueue(Queue { job, settings });
     }
 

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{Look, Mode, Writing};
-use crate::settings::Settings;
+use crate::image_io::QUALITIES;
+use crate::settings::{Settings, range};
 
 /// The version of this form.
 const FORMAT: u32 = 1;
@@ -62,7 +63,9 @@ impl Remembered {
         // A file that was changed by hand must not bring what no slider allows.
         read.settings = read.settings.filter(|settings| settings.validate().is_ok());
         let quality = &mut read.writing.quality;
-        *quality = quality.filter(|quality| (1..=100).contains(quality));
+        *quality = quality.filter(|quality| QUALITIES.contains(quality));
+        let scale = &mut read.writing.scale;
+        *scale = scale.filter(|scale| range::SCALE.check(*scale).is_ok());
         read.look.divider = read.look.divider.clamp(0.0, 1.0);
         read.look.gain = read.look.gain.clamp(1.0, 64.0);
         read
@@ -92,6 +95,7 @@ mod tests {
             mode: Mode::Spread,
             settings: Some(Settings::default()),
             writing: Writing {
+                scale: Some(2.5),
                 quality: Some(80),
                 strip_metadata: true,
             },
@@ -114,5 +118,8 @@ mod tests {
         let wild = text.replace("\"quality\":80", "\"quality\":101");
         assert_ne!(wild, text);
         assert_eq!(Remembered::from_text(&wild).writing.quality, None);
+        let wild = text.replace("\"scale\":2.5", "\"scale\":0.5");
+        assert_ne!(wild, text);
+        assert_eq!(Remembered::from_text(&wild).writing.scale, None);
     }
 }

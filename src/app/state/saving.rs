@@ -15,10 +15,12 @@ use crate::pipeline::Region;
 use crate::settings::{SchedulerVariant, Settings};
 
 /// How files are written.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Writing {
-    /// 1 to 100, of JPEG (95 without it) and WebP (nothing is lost without it).
+    /// How many times larger than the input, 1 to 4; as the model recommends without it.
+    pub scale: Option<f64>,
+    /// One of [`QUALITIES`](crate::image_io::QUALITIES), of JPEG (95 without it) and WebP (nothing is lost without it).
     pub quality: Option<u8>,
     /// The input's EXIF, XMP and IPTC are left out.
     pub strip_metadata: bool,
@@ -104,7 +106,8 @@ impl State {
                     self.errands.save(SaveJob {
                         saving: self.writing.saving(task.format),
                         input: self.open_as(&run),
-                        strength: self.saved_settings(&run).strength,
+                        settings: self.saved_settings(&run),
+                        share: run.share(self.strength_of(&run)),
                         run: run.clone(),
                         task,
                     });
@@ -121,17 +124,28 @@ impl State {
     }
 
     /// A run is saved as strong as it is seen.
-    fn saved_settings(&self, run: &Run) -> Settings {
+    fn strength_of(&self, run: &Run) -> f64 {
         let shown = self.whole.steered.as_ref().map(|drawn| drawn.drawing);
-        let strength = if shown == Some(run.id) {
-            self.settings.strength
-        } else {
-            run.settings.strength
-        };
+        match shown == Some(run.id) {
+            true => self.settings.strength,
+            false => run.settings.strength,
+        }
+    }
+
+    /// The settings that a run's saved file will have been made with. One that is finished becomes no larger or stronger.
+    fn saved_settings(&self, run: &Run) -> Settings {
+        let (strength, scale) = (self.strength_of(run), self.scale());
+        let made = run.finished.as_ref();
         Settings {
-            strength,
+            strength: made.map_or(strength, |made| strength.min(made.strength)),
+            scale: made.map_or(scale, |made| scale.min(made.scale)),
             ..run.settings.clone()
         }
+    }
+
+    /// How many times larger than their inputs files become.
+    pub fn scale(&self) -> f64 {
+        self.writing.scale.unwrap_or(self.settings.scale)
     }
 
     /// The command that makes a run's file without a window; an error says why there is none.
