@@ -138,7 +138,7 @@ fn without_no_gui_and_without_a_display_nothing_is_done() {
         "",
         "a.png",
         "a.png -o b.png",
-        "a.png --scale 2 --quality 80 --strip-metadata",
+        "a.png --prescale 0.5 --scale 2 --quality 80 --strip-metadata",
     ] {
         room.refuses(words, 2, &["no window can be opened", "--no-gui"]);
     }
@@ -150,12 +150,7 @@ fn without_no_gui_and_without_a_display_nothing_is_done() {
         &["--save-latents", "--no-gui"],
     );
     room.refuses("a.png --model /nowhere", 2, &["/nowhere"]);
-    for words in [
-        "--prescale 0.5",
-        "--no-provenance",
-        "--dry-run",
-        "--shard 1/2",
-    ] {
+    for words in ["--no-provenance", "--dry-run", "--shard 1/2"] {
         let flag = words.split(' ').next().unwrap();
         room.refuses(&format!("a.png {words}"), 2, &[flag, "--no-gui"]);
     }

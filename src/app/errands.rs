@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use eframe::egui;
 
 use super::compose;
-use super::input::Input;
+use super::input::{Input, Place};
 use super::raster::Raster;
 use super::state::{Layer, Run};
 use crate::error::{Error, Result, caught};
@@ -95,20 +95,17 @@ impl Errands {
         (Errands { results, wake }, receiver)
     }
 
-    /// Opens a picture.
-    pub fn open(&self, number: u64, path: PathBuf) {
-        self.send(move || Done::Opened(number, said(|| Input::read(&path).map(Arc::new))));
+    /// Opens a picture, reduced by `prescale`.
+    pub fn open(&self, number: u64, place: Place, prescale: f64) {
+        self.send(move || {
+            Done::Opened(number, said(|| Input::open(place, prescale).map(Arc::new)))
+        });
     }
 
     /// Opens a run's picture again.
     pub fn reopen(&self, run: &Run) {
         let (id, origin) = (run.id, run.origin.clone());
         self.send(move || Done::Reopened(id, said(|| origin.input())));
-    }
-
-    /// Opens the bundled example.
-    pub fn open_example(&self, number: u64) {
-        self.send(move || Done::Opened(number, said(|| Input::example().map(Arc::new))));
     }
 
     /// Looks for pictures in folders among `paths`.
@@ -124,11 +121,6 @@ impl Errands {
             }
             Done::Found(files)
         });
-    }
-
-    /// Opens what was in the clipboard.
-    pub fn open_pasted(&self, number: u64, image: Arc<egui::ColorImage>) {
-        self.send(move || Done::Opened(number, said(|| Ok(Arc::new(Input::pasted(&image))))));
     }
 
     /// Reads a run's picture, in the size in which it was drawn.
@@ -164,9 +156,7 @@ impl Errands {
                     picture = picture.sized(run.drawn_size());
                     blend(&mut picture, &input.part(region).values, job.share);
                 }
-                let [width, height] = run.size();
-                let [_, size] = job::sizes(&job.settings, width, height);
-                let picture = picture.sized(size);
+                let picture = picture.sized(run.finished_size(&job.settings));
                 // The example's result has none.
                 let told = match run.finished {
                     Some(_) => image_io::provenance(&run.file)?,

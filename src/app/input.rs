@@ -7,108 +7,105 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use eframe::egui::ColorImage;
 
 use super::raster::Raster;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::image_io::{self, Picture, bleed_under_alpha};
+use crate::job;
 use crate::model::SCALE;
 use crate::pipeline::{Region, Rgb};
 
 /// The picture that is shown before anybody opened one.
 const EXAMPLE: &[u8] = include_bytes!("../../assets/example.png");
 
+/// Where a picture comes from, and can be read again.
+#[derive(Clone)]
+pub enum Place {
+    /// A file.
+    File(PathBuf),
+    /// The clipboard, which has other things in it since.
+    Clipboard(Arc<ColorImage>),
+    /// The program: its example.
+    Example,
+}
+
+impl Place {
+    /// The file, if it is one.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Place::File(path) => Some(path),
+            Place::Clipboard(_) | Place::Example => None,
+        }
+    }
+
+    /// What it is called.
+    pub fn name(&self) -> String {
+        match self {
+            Place::File(path) => {
+                let name = path.file_name().unwrap_or(path.as_os_str());
+                name.display().to_string()
+            }
+            Place::Clipboard(_) => "pasted picture".into(),
+            Place::Example => "example.png".into(),
+        }
+    }
+
+    fn read(&self) -> Result<(Picture, Vec<String>)> {
+        Ok(match self {
+            Place::File(path) => {
+                let decoded = image_io::decode(path)?;
+                (decoded.picture, decoded.warnings)
+            }
+            Place::Clipboard(image) => (pasted(image), Vec::new()),
+            Place::Example => (image_io::decode_png(EXAMPLE)?, Vec::new()),
+        })
+    }
+}
+
 /// An opened picture.
 pub struct Input {
     /// Its number among all that were opened.
     pub id: u64,
-    /// What it is called.
-    pub name: String,
-    /// Where it lies; a pasted one lies nowhere.
-    pub path: Option<PathBuf>,
+    /// Where it comes from.
+    pub place: Place,
+    /// By which factor it was reduced.
+    pub prescale: f64,
+    /// Columns and rows before that.
+    pub original: [usize; 2],
     /// Its colours, those under full transparency bled.
     pub rgb: Arc<Rgb>,
     /// For the screen.
     pub raster: Arc<Raster>,
     /// What the person should know about how it was read.
     pub warnings: Vec<String>,
-    /// Whether it is the program's own example.
-    pub is_example: bool,
     /// All of it but its colours, which `rgb` has.
     rest: Picture,
 }
 
 impl Input {
-    /// Reads a file.
+    /// Reads the picture in `place` and reduces it by `prescale`, as `--prescale` does.
     ///
     /// # Errors
     /// Those of [`image_io::decode`].
-    pub fn read(path: &Path) -> Result<Self> {
-        let decoded = image_io::decode(path)?;
-        let name = path.file_name().unwrap_or(path.as_os_str());
-        let mut input = Self::new(name.display().to_string(), decoded.picture);
-        input.path = Some(path.to_path_buf());
-        input.warnings = decoded.warnings;
-        Ok(input)
-    }
-
-    /// The bundled example.
-    ///
-    /// # Errors
-    /// None, unless the program's own file is damaged.
-    pub fn example() -> Result<Self> {
-        let mut input = Self::new("example.png".into(), image_io::decode_png(EXAMPLE)?);
-        input.is_example = true;
-        Ok(input)
-    }
-
-    /// What was in the clipboard.
-    pub fn pasted(image: &ColorImage) -> Self {
-        let pixels: Vec<[u8; 4]> = (image.pixels.iter())
-            .map(|pixel| pixel.to_srgba_unmultiplied())
-            .collect();
-        let value = |v: u8| f32::from(v) / 255.0;
-        let opaque = pixels.iter().all(|pixel| pixel[3] == 255);
-        let colours = pixels
-            .iter()
-            .flat_map(|p| [value(p[0]), value(p[1]), value(p[2])]);
-        let picture = Picture {
-            alpha: (!opaque).then(|| pixels.iter().map(|pixel| value(pixel[3])).collect()),
-            ..Picture::srgb(image.size[0], image.size[1], colours.collect())
-        };
-        Self::new("pasted picture".into(), picture)
-    }
-
-    /// Reads the file of a picture that was open before, which keeps its number.
-    ///
-    /// # Errors
-    /// Those of [`image_io::decode`], and [`Error::Paths`] if it has another size now.
-    pub fn read_again(path: &Path, id: u64, size: [usize; 2]) -> Result<Self> {
-        let input = Self::read(path)?;
-        if [input.rgb.width, input.rgb.height] != size {
-            return Err(Error::Paths(format!(
-                "{} is another picture than it was: its results are kept, but cannot be shown beside it",
-                path.display()
-            )));
-        }
-        Ok(Input { id, ..input })
-    }
-
-    fn new(name: String, mut picture: Picture) -> Self {
+    pub fn open(place: Place, prescale: f64) -> Result<Self> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
+        let (mut picture, warnings) = place.read()?;
+        let original = [picture.width, picture.height];
         bleed_under_alpha(&mut picture);
+        let mut picture = picture.sized(original.map(|side| job::reduced(side, prescale)));
         let rgb = Rgb {
             width: picture.width,
             height: picture.height,
             values: std::mem::take(&mut picture.rgb),
         };
-        Input {
+        Ok(Input {
             id: COUNT.fetch_add(1, Ordering::Relaxed),
-            name,
-            path: None,
+            place,
+            prescale,
+            original,
             raster: Arc::new(Raster::from_rgb(&rgb, picture.alpha.as_deref())),
             rgb: Arc::new(rgb),
-            warnings: Vec::new(),
-            is_example: false,
+            warnings,
             rest: picture,
-        }
+        })
     }
 
     /// Columns and rows of the enlargement.
@@ -138,5 +135,21 @@ impl Input {
         self.rest
             .part(left, top, width, height)
             .enlarged(result.values)
+    }
+}
+
+/// What was in the clipboard.
+fn pasted(image: &ColorImage) -> Picture {
+    let pixels: Vec<[u8; 4]> = (image.pixels.iter())
+        .map(|pixel| pixel.to_srgba_unmultiplied())
+        .collect();
+    let value = |v: u8| f32::from(v) / 255.0;
+    let opaque = pixels.iter().all(|pixel| pixel[3] == 255);
+    let colours = pixels
+        .iter()
+        .flat_map(|p| [value(p[0]), value(p[1]), value(p[2])]);
+    Picture {
+        alpha: (!opaque).then(|| pixels.iter().map(|pixel| value(pixel[3])).collect()),
+        ..Picture::srgb(image.size[0], image.size[1], colours.collect())
     }
 }

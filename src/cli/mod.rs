@@ -169,7 +169,6 @@ fn windowless(args: &Args) -> Option<&'static str> {
         ..
     } = &args.writing;
     let windowless = [
-        ("--prescale", args.settings.prescale.is_some()),
         ("--no-provenance", *no_provenance),
         ("--recreate", recreate.is_some()),
         ("--dry-run", *dry_run),

@@ -714,13 +714,18 @@ fn finished<'a>(
 
 /// What a picture of `width` × `height` is reduced to for the network, and what its result's size is.
 pub fn sizes(settings: &Settings, width: usize, height: usize) -> [[usize; 2]; 2] {
-    let reduce = |side: usize| ((side as f64 * settings.prescale).ceil() as usize).max(1);
     let result = |side: usize| {
         let side = side as f64 * settings.prescale * settings.scale;
         (side.round() as usize).max(1)
     };
     let size = [width, height];
+    let reduce = |side| reduced(side, settings.prescale);
     [size.map(reduce), size.map(result)]
+}
+
+/// What a side of a picture is reduced to by `prescale`.
+pub fn reduced(side: usize, prescale: f64) -> usize {
+    ((side as f64 * prescale).ceil() as usize).max(1)
 }
 
 #[cfg(test)]

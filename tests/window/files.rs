@@ -33,17 +33,17 @@ fn files_are_written_as_was_asked() {
     let mut room = Room::open(folder, start, Remembered::default(), 1.0, theme);
     room.until_quiet();
     // Opened they push what is below out of reach.
-    let more = |room: &mut Room| {
-        room.harness.get_by_label("More settings").click();
+    let files = |room: &mut Room| {
+        room.harness.get_by_label("Saved files").click();
         room.until_quiet();
     };
     let drawn = |room: &Room| room.window().state.live.steered.as_ref().unwrap().drawing;
     let before = drawn(&room);
-    more(&mut room);
-    room.slide("Size of files", 2.0);
+    files(&mut room);
+    room.slide("Size", 2.0);
     room.tick("Leave metadata out");
-    room.tick("Quality of files");
-    more(&mut room);
+    room.tick("Quality");
+    files(&mut room);
     assert_eq!(drawn(&room), before, "files alone are another size");
     let chosen = &mut room.window_mut().state.writing;
     assert_eq!((chosen.quality, chosen.strip_metadata), (Some(95), true));
@@ -58,8 +58,8 @@ fn files_are_written_as_was_asked() {
     let kept = Remembered::from_text(&room.window().state.to_remember().to_text());
     let writing = &kept.writing;
     assert_eq!((writing.quality, writing.scale), (Some(30), Some(2.0)));
-    more(&mut room);
-    room.tick("Quality of files");
+    files(&mut room);
+    room.tick("Quality");
     room.tick("Leave metadata out");
     room.click("Save");
     room.until("saved again", |window| {
@@ -123,6 +123,49 @@ fn a_result_of_the_queue_is_what_its_file_is() {
     let line = room.window().state.run_to_save().unwrap().clone();
     let line = room.window().state.command_line(&line).unwrap();
     assert!(line.contains("--scale 3 --strength 0.5"), "{line}");
+}
+
+#[test]
+fn a_picture_is_reduced_first_and_whole_again() {
+    let mut room = Room::new(&[("photo.png", 41, 30)]);
+    room.until_quiet();
+    let whole = room.window().state.history.selected.unwrap();
+    let reduce = |room: &mut Room, to: f64| {
+        room.harness.get_by_label("More settings").click();
+        room.until_quiet();
+        room.slide("Reduce first", to);
+        room.until_quiet();
+        room.harness.get_by_label("More settings").click();
+        room.until_quiet();
+    };
+    let size = |room: &Room| {
+        let rgb = &room.window().state.input.as_ref().unwrap().rgb;
+        [rgb.width, rgb.height]
+    };
+    reduce(&mut room, 0.5);
+    assert_eq!(size(&room), [21, 15]);
+    assert!(room.window().state.live.steered.is_some());
+    let saved = saved_as_made_without_a_window(&mut room, "photo_x4.png");
+    assert_eq!(image_io::peek(&saved), Some((82, 60)));
+
+    room.window_mut().state.select(whole);
+    room.until("the whole one", |window| {
+        let input = window.state.input.as_ref();
+        input.is_some_and(|input| input.rgb.width == 41)
+    });
+    room.until_quiet();
+    assert_eq!(room.window().state.settings.prescale, 1.0);
+
+    // What cannot be read again stays as it is.
+    std::fs::remove_file(room.path("photo.png")).unwrap();
+    reduce(&mut room, 0.25);
+    let state = &room.window().state;
+    assert!(
+        room.last_word().contains("photo.png"),
+        "{}",
+        room.last_word()
+    );
+    assert_eq!((size(&room), state.settings.prescale), ([41, 30], 1.0));
 }
 
 /// The runs of a window lie in files of their own, which keep it, too.
@@ -227,7 +270,7 @@ fn a_broken_file_is_explained_and_the_open_one_stays() {
     );
     assert!(room.window().state.notes.last().unwrap().is_error);
     assert_eq!(
-        room.window().state.input.as_ref().unwrap().name,
+        room.window().state.input.as_ref().unwrap().place.name(),
         "photo.png"
     );
 }
@@ -244,7 +287,10 @@ fn several_files_become_a_queue_that_one_bad_file_does_not_stop() {
     std::fs::write(room.path("b.png"), "no picture").unwrap();
     room.until_quiet();
     assert_eq!(room.window().state.queue.waiting(), 3);
-    assert_eq!(room.window().state.input.as_ref().unwrap().name, "a.png");
+    assert_eq!(
+        room.window().state.input.as_ref().unwrap().place.name(),
+        "a.png"
+    );
     room.click("Start");
     room.until("the end", |window| {
         !window.state.queue.is_running() && window.state.queue.waiting() == 0
@@ -258,7 +304,7 @@ fn several_files_become_a_queue_that_one_bad_file_does_not_stop() {
     room.until("its result", |window| window.state.whole.steered.is_some());
     room.until_quiet();
     let state = &room.window().state;
-    assert_eq!(state.input.as_ref().unwrap().name, "c.png");
+    assert_eq!(state.input.as_ref().unwrap().place.name(), "c.png");
     assert_eq!(
         state.whole.steered.as_ref().unwrap().picture.size(),
         [48, 48]
@@ -376,7 +422,7 @@ fn dropped_and_pasted_pictures_are_opened() {
             .state
             .input
             .as_ref()
-            .is_some_and(|input| input.path.is_none())
+            .is_some_and(|input| input.place.path().is_none())
     });
     room.until_quiet();
     let input = room.window().state.input.clone().unwrap();
@@ -398,7 +444,7 @@ fn dropped_and_pasted_pictures_are_opened() {
     room.harness.input_mut().dropped_files.push(dropped);
     room.until("it", |window| {
         let input = window.state.input.as_ref();
-        input.is_some_and(|input| input.name == "other.png")
+        input.is_some_and(|input| input.place.name() == "other.png")
     });
 }
 
@@ -490,14 +536,15 @@ fn a_run_of_another_picture_is_opened_again() {
     room.window_mut().state.open_file(other);
     room.until_quiet();
     assert_eq!(
-        room.window().state.input.as_ref().unwrap().name,
+        room.window().state.input.as_ref().unwrap().place.name(),
         "other.png"
     );
     let before = room.window().state.history.runs().len();
     room.window_mut().state.select(first.id);
     room.until("it", |window| {
         let input = window.state.input.as_ref();
-        input.is_some_and(|input| input.name == "photo.png") && window.state.whole.steered.is_some()
+        input.is_some_and(|input| input.place.name() == "photo.png")
+            && window.state.whole.steered.is_some()
     });
     room.until_quiet();
     let state = &room.window().state;

@@ -17,7 +17,7 @@ fn the_example_is_there_at_once_and_nothing_is_computed_for_it() {
     });
     room.until_quiet();
     let state = &room.window().state;
-    assert!(state.input.as_ref().unwrap().is_example);
+    assert_eq!(state.input.as_ref().unwrap().place.name(), "example.png");
     assert!(state.whole.steered.is_some() && !state.has_unsaved());
     assert_eq!(state.history.runs().len(), 1);
     assert!(state.live.steered.is_none());

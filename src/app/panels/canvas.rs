@@ -90,7 +90,12 @@ impl Hand {
                 .set_zoom_about(zoom, first.center(), size, first, ppp);
         }
         let picture = ui.interact(area, ui.scope_id().with("picture"), Sense::click_and_drag());
-        let what = format!("Picture {}, {} × {} pixels", input.name, size[0], size[1]);
+        let what = format!(
+            "Picture {}, {} × {} pixels",
+            input.place.name(),
+            size[0],
+            size[1]
+        );
         picture.widget_info(|| WidgetInfo::labeled(Role::Canvas, true, &what));
         let mut scene = Scene {
             state,

@@ -73,7 +73,7 @@ impl Thumbnails {
             };
             let hint = format!(
                 "{}, {}{seconds}{saved}\n\n{}",
-                run.origin.name,
+                run.origin.place.name(),
                 run.title(),
                 run.settings.command_line()
             );

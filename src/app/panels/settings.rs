@@ -35,6 +35,7 @@ pub fn show(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
                 clean(ui, &mut state.settings, knows_clean);
             });
             more(ui, state, &reset);
+            files(ui, state, &reset);
             if state.settings != before {
                 state.settings_moved();
             }
@@ -250,13 +251,29 @@ fn more(ui: &mut Ui, state: &mut State, reset: &Settings) {
                 ),
             },
         );
+        let slider = Slider::new(
+            &mut settings.prescale,
+            range::PRESCALE.min..=range::PRESCALE.max,
+        )
+        .max_decimals(2)
+        .clamping(egui::SliderClamping::Edits)
+        .text("Reduce first");
+        let value = reset.prescale;
+        if knob(ui, slider, range::PRESCALE.help, value.to_string()) {
+            settings.prescale = value;
+        }
         seed(ui, settings);
-        ui.separator();
-        writing(ui, &mut state.writing, reset);
         ui.separator();
         setup(ui, state);
     });
     state.look.shows_more = shown.openness > 0.5;
+}
+
+/// How files are written. It has no part in drawing, so that nothing is drawn anew.
+fn files(ui: &mut Ui, state: &mut State, reset: &Settings) {
+    let header = egui::CollapsingHeader::new("Saved files").default_open(state.look.shows_files);
+    let shown = header.show(ui, |ui| writing(ui, &mut state.writing, reset));
+    state.look.shows_files = shown.openness > 0.5;
 }
 
 /// When steering acts, as two handles on the way from noise to the finished picture.
@@ -309,7 +326,6 @@ fn seed(ui: &mut Ui, settings: &mut Settings) {
     });
 }
 
-/// How files are written. It has no part in drawing, so that nothing is drawn anew.
 fn writing(ui: &mut Ui, writing: &mut Writing, reset: &Settings) {
     const BEGIN: u8 = 95;
     let mut scale = writing.scale.unwrap_or(reset.scale);
@@ -317,14 +333,14 @@ fn writing(ui: &mut Ui, writing: &mut Writing, reset: &Settings) {
         .max_decimals(2)
         .clamping(egui::SliderClamping::Edits)
         .suffix(" ×")
-        .text("Size of files");
+        .text("Size");
     if knob(ui, slider, range::SCALE.help, reset.scale.to_string()) {
         scale = reset.scale;
     }
     writing.scale = (scale != reset.scale).then_some(scale);
     ui.horizontal(|ui| {
         let mut is_chosen = writing.quality.is_some();
-        let label = ui.checkbox(&mut is_chosen, "Quality of files").on_hover_text(
+        let label = ui.checkbox(&mut is_chosen, "Quality").on_hover_text(
             "Of JPEG and WebP: less of it makes smaller files. Left to itself it is 95 for JPEG, and WebP loses nothing",
         );
         let mut quality = writing.quality.unwrap_or(BEGIN);

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{BUSY, State};
-use crate::app::input::Input;
+use crate::app::input::{Input, Place};
 use crate::app::raster::Raster;
 use crate::app::worker::{Drawn, Setup, Side, Slot};
 use crate::error::Error;
+use crate::job;
 use crate::kds::Choice;
 use crate::model::SCALE;
 use crate::pipeline::Region;
@@ -23,39 +24,40 @@ const MOST_TRIALS: usize = 40;
 pub struct Origin {
     /// Its number among all that were opened.
     pub id: u64,
-    /// What it is called.
-    pub name: String,
-    /// Where it lies; a pasted one lies nowhere.
-    pub path: Option<PathBuf>,
-    /// Columns and rows.
+    /// Where it comes from.
+    pub place: Place,
+    /// By which factor it was reduced.
+    prescale: f64,
+    /// Columns and rows before that, and after.
+    original: [usize; 2],
     size: [usize; 2],
-    is_example: bool,
-    /// What lies nowhere is kept.
-    kept: Option<Arc<Input>>,
 }
 
 impl Origin {
-    fn of(input: &Arc<Input>) -> Self {
+    fn of(input: &Input) -> Self {
         Origin {
             id: input.id,
-            name: input.name.clone(),
-            path: input.path.clone(),
+            place: input.place.clone(),
+            prescale: input.prescale,
+            original: input.original,
             size: [input.rgb.width, input.rgb.height],
-            is_example: input.is_example,
-            kept: input.path.is_none().then(|| input.clone()),
         }
     }
 
-    /// The picture, read again if need be.
+    /// The picture, read again; it keeps its number.
     ///
     /// # Errors
-    /// Those of [`Input::read_again`].
+    /// Those of [`Input::open`], and [`Error::Paths`] if it has another size now.
     pub fn input(&self) -> Result<Arc<Input>, Error> {
-        match (&self.kept, &self.path) {
-            (Some(input), _) => Ok(input.clone()),
-            (None, Some(path)) => Input::read_again(path, self.id, self.size).map(Arc::new),
-            (None, None) => Err(Error::Paths("the picture is gone".into())),
+        let mut input = Input::open(self.place.clone(), self.prescale)?;
+        if input.original != self.original {
+            return Err(Error::Paths(format!(
+                "{} is another picture than it was: its results are kept, but cannot be shown beside it",
+                self.place.name()
+            )));
         }
+        input.id = self.id;
+        Ok(Arc::new(input))
     }
 }
 
@@ -93,6 +95,16 @@ impl Run {
             .map_or(self.origin.size, |region| [region.width, region.height])
     }
 
+    /// Those of its file, finished with `settings`.
+    pub fn finished_size(&self, settings: &Settings) -> [usize; 2] {
+        match self.region {
+            Some(_) => self
+                .size()
+                .map(|side| (side as f64 * settings.scale).round() as usize),
+            None => job::sizes(settings, self.origin.original[0], self.origin.original[1])[1],
+        }
+    }
+
     /// Those of what was drawn.
     pub fn drawn_size(&self) -> [usize; 2] {
         self.size().map(|side| side * SCALE)
@@ -119,13 +131,17 @@ impl Run {
             )
         };
         let clean = if settings.clean { ", clean" } else { "" };
+        let reduced = match settings.prescale {
+            1.0 => String::new(),
+            prescale => format!(", reduced to {prescale:.2}"),
+        };
         let part = if self.region.is_some() {
             "tried"
         } else {
             "whole"
         };
         format!(
-            "{part}: N {}, {steering}, {} steps{clean}",
+            "{part}: N {}, {steering}, {} steps{clean}{reduced}",
             settings.particles, settings.steps
         )
     }
@@ -166,10 +182,8 @@ impl History {
     /// Whole results that were not saved.
     pub fn unsaved(&self) -> impl Iterator<Item = &Run> {
         let whole = |run: &&Run| run.region.is_none() && run.saved.is_none();
-        self.runs
-            .iter()
-            .filter(whole)
-            .filter(|run| !run.origin.is_example)
+        let own = |run: &&Run| !matches!(run.origin.place, Place::Example);
+        self.runs.iter().filter(whole).filter(own)
     }
 
     pub(super) fn saved(&mut self, id: u64, path: PathBuf) {
@@ -237,10 +251,7 @@ impl State {
             return self.note(BUSY.into());
         }
         if self.open_as(&run).is_none() {
-            match run.origin.kept.clone() {
-                Some(input) => self.open(input),
-                None => return self.errands.reopen(&run),
-            }
+            return self.errands.reopen(&run);
         }
         self.history.selected = Some(id);
         self.set_settings(run.settings.clone());
@@ -337,7 +348,7 @@ impl State {
         let Some((path, result)) = self.opens_result.take() else {
             return;
         };
-        if input.path.as_ref() != Some(&path) {
+        if input.place.path() != Some(&path) {
             return;
         }
         let id = self.new_id();
@@ -366,7 +377,9 @@ impl State {
         let (Some(input), Some(ready)) = (self.input.clone(), self.ready()) else {
             return;
         };
-        if !input.is_example || !ready.is_bundled || self.whole.is_wanted() {
+        let is_example =
+            matches!(input.place, Place::Example) && input.prescale == ready.recommended.prescale;
+        if !is_example || !ready.is_bundled || self.whole.is_wanted() {
             return;
         }
         let settings = ready.recommended.clone();

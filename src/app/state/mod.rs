@@ -24,7 +24,7 @@ pub use self::saving::Writing;
 pub use self::shown::{Phase, Shown};
 
 use super::errands::Errands;
-use super::input::Input;
+use super::input::{Input, Place};
 use super::session::Session;
 use super::view::View;
 use super::worker::{Desk, QueueReport, Ready, Setup, Side, Slot};
@@ -189,7 +189,7 @@ impl State {
         };
         state.desk.load(start.setup);
         if start.inputs.is_empty() {
-            state.errands.open_example(0);
+            state.open_place(Place::Example);
         } else {
             state.add_files(start.inputs);
         }
@@ -201,6 +201,13 @@ impl State {
         self.now = now;
         if self.has_rested() {
             self.rest();
+            let waits = self.opening.is_some() || self.selecting.is_some() || self.whole.is_busy();
+            if let Some(input) = &self.input
+                && self.is_to_be_reduced()
+                && !waits
+            {
+                self.open_place(input.place.clone());
+            }
         }
         self.wish();
     }
@@ -255,7 +262,7 @@ impl State {
     fn open(&mut self, input: Arc<Input>) {
         self.opening = None;
         for warning in &input.warnings {
-            self.note(format!("{}: {warning}", input.name));
+            self.note(format!("{}: {warning}", input.place.name()));
         }
         self.desk.stop(Slot::Whole);
         self.desk.stop(Slot::Live);
@@ -267,11 +274,24 @@ impl State {
         self.look.wants_whole = false;
         self.view = View::default();
         self.history.unpin();
-        if let Some(path) = &input.path {
+        if let Some(path) = input.place.path() {
             self.remembered.opened(path);
         }
         self.input = Some(input);
         self.show_ready_example();
+    }
+
+    /// Reads a picture, reduced as the settings say; any other that is being opened is given up.
+    pub(super) fn open_place(&mut self, place: Place) {
+        self.opening = Some(place.name());
+        self.opens += 1;
+        self.errands.open(self.opens, place, self.settings.prescale);
+    }
+
+    /// Whether the picture is to be reduced otherwise than it was.
+    pub(super) fn is_to_be_reduced(&self) -> bool {
+        let input = self.input.as_ref();
+        input.is_some_and(|input| input.prescale != self.settings.prescale)
     }
 
     /// Asks which pictures to open.
@@ -295,9 +315,7 @@ impl State {
         if self.whole.is_busy() {
             return self.note(BUSY.into());
         }
-        self.opening = Some("the pasted picture".into());
-        self.opens += 1;
-        self.errands.open_pasted(self.opens, image);
+        self.open_place(Place::Clipboard(image));
     }
 
     /// The window's title: the picture, and how far it is.
@@ -317,7 +335,7 @@ impl State {
             },
             _ => String::new(),
         };
-        format!("{}{progress} - minkds", input.name)
+        format!("{}{progress} - minkds", input.place.name())
     }
 
     /// An ordinary word.

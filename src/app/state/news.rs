@@ -98,6 +98,9 @@ impl State {
             }
             Done::Opened(_, Err(error)) => {
                 self.opening = None;
+                if let Some(input) = &self.input {
+                    self.settings.prescale = input.prescale;
+                }
                 self.complain(error);
             }
             Done::Reopened(run, Ok(input)) => self.run_reopened(run, input),

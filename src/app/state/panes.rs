@@ -116,6 +116,8 @@ pub struct Look {
     pub shows_curves: bool,
     /// Whether the settings beyond the method's own are shown.
     pub shows_more: bool,
+    /// Whether it is shown how files are written.
+    pub shows_files: bool,
     /// Whether flicker shows the comparison at this moment.
     #[serde(skip)]
     pub flipped: bool,
@@ -137,6 +139,7 @@ impl Default for Look {
             loupe: false,
             shows_curves: true,
             shows_more: false,
+            shows_files: false,
             flipped: false,
             wants_whole: false,
             step: None,

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 use super::{BUSY, State};
+use crate::app::input::Place;
 use crate::app::worker::{Queue, QueueReport};
 use crate::job::{self, Job, OnConflict};
 use crate::settings::Settings;
@@ -143,10 +144,7 @@ impl State {
         if self.whole.is_busy() {
             return self.note(BUSY.into());
         }
-        let name = path.file_name().unwrap_or(path.as_os_str());
-        self.opening = Some(name.display().to_string());
-        self.opens += 1;
-        self.errands.open(self.opens, path);
+        self.open_place(Place::File(path));
     }
 
     /// Opens a file of the queue; if it is finished, beside its result.
@@ -160,6 +158,9 @@ impl State {
             }
             _ => None,
         };
+        if self.opens_result.is_some() {
+            self.settings.prescale = self.queue.settings.prescale;
+        }
         self.open_file(item.path);
     }
 

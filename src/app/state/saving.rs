@@ -62,7 +62,7 @@ impl State {
         let Some(run) = self.history.run(id).cloned() else {
             return;
         };
-        let Some(input) = run.origin.path.clone() else {
+        let Some(input) = run.origin.place.path().map(Path::to_path_buf) else {
             return self.save_as(id);
         };
         let task = job::plan(
@@ -78,11 +78,11 @@ impl State {
         let Some(run) = self.history.run(id) else {
             return;
         };
-        let name = match &run.origin.path {
+        let name = match run.origin.place.path() {
             Some(path) => job::enlarged_name(path).to_string_lossy().into_owned(),
             None => "enlarged.png".to_string(),
         };
-        let folder = self.folder_beside(run.origin.path.as_deref());
+        let folder = self.folder_beside(run.origin.place.path());
         self.errands.ask_save(id, folder, name);
     }
 
@@ -90,11 +90,8 @@ impl State {
         let Some(run) = self.history.run(id).cloned() else {
             return;
         };
-        let input = run
-            .origin
-            .path
-            .clone()
-            .unwrap_or_else(|| "pasted picture.png".into());
+        let input = run.origin.place.path().map(Path::to_path_buf);
+        let input = input.unwrap_or_else(|| "pasted picture.png".into());
         let task = job::plan(&[input], Some(&path), Some(job::OnConflict::Overwrite));
         self.save_as_planned(run, task);
     }
@@ -153,7 +150,7 @@ impl State {
     /// # Errors
     /// A sentence, where the picture lies in no file.
     pub fn command_line(&self, run: &Run) -> Result<String, String> {
-        let Some(path) = &run.origin.path else {
+        let Some(path) = run.origin.place.path() else {
             return Err("the picture lies in no file: save it first, and open that".into());
         };
         let mut words = vec!["minkds".to_string(), "--no-gui".to_string()];
@@ -213,13 +210,14 @@ impl State {
         let drawn = front.steered.as_ref().map(|drawn| drawn.region);
         let region = drawn.unwrap_or(Region::whole(&input.rgb));
         let line = self.settings.command_line();
-        let caption = format!("{}, {}", input.name, line);
-        let stem = Path::new(&input.name)
+        let name = input.place.name();
+        let caption = format!("{name}, {line}");
+        let stem = Path::new(&name)
             .file_stem()
             .unwrap_or_default()
             .to_os_string();
         let name = format!("{}_comparison.png", stem.to_string_lossy());
-        let folder = self.folder_beside(input.path.as_deref());
+        let folder = self.folder_beside(input.place.path());
         self.errands
             .save_comparison(halves, region, caption, folder, name);
     }

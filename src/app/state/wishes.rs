@@ -13,6 +13,9 @@ impl State {
         if self.ready().is_none() || self.whole.is_busy() {
             return;
         }
+        if self.is_to_be_reduced() {
+            return self.note("the picture is being reduced: enlarge it then".into());
+        }
         if let Some(refused) = self.cost().and_then(|cost| cost.refused) {
             return self.complain(refused);
         }
@@ -91,7 +94,7 @@ impl State {
         if self.whole.is_wanted() {
             self.lay(Slot::Whole, whole_needs);
         }
-        if !self.is_live || !self.has_rested() {
+        if !self.is_live || !self.has_rested() || self.is_to_be_reduced() {
             return;
         }
         let Some(input) = self.input.clone() else {

@@ -279,12 +279,14 @@ fn open(wish: &Wish) -> Option<Drawing> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::input::Place;
     use eframe::egui::{Color32, ColorImage};
 
     fn drawing(id: u64, needs: Needs) -> Drawing {
+        let image = Arc::new(ColorImage::filled([4, 4], Color32::GRAY));
         Drawing {
             id,
-            input: Arc::new(Input::pasted(&ColorImage::filled([4, 4], Color32::GRAY))),
+            input: Arc::new(Input::open(Place::Clipboard(image), 1.0).unwrap()),
             region: None,
             settings: Settings::default(),
             check: true,
