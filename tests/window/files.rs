@@ -68,6 +68,12 @@ fn files_are_written_as_was_asked() {
     });
     let again = room.path("photo_x4_2.jpg");
     assert!(names(&again));
+    let line = is_made_without_a_window(&mut room, &again);
+    let is_told = |word: &str| line.contains(word);
+    assert!(
+        !is_told("--quality") && !is_told("--strip-metadata"),
+        "{line}"
+    );
     let large = again.metadata().unwrap().len();
     // Most of a small file are its profile and metadata.
     assert!(large > small * 3 / 2, "{small} bytes, {large} bytes");
@@ -218,7 +224,12 @@ fn saved_as_made_without_a_window(room: &mut Room, name: &str) -> PathBuf {
     room.until("saved", |window| !window.state.has_unsaved());
     let saved = room.path(name);
     assert!(saved.is_file(), "{}", room.last_word());
+    is_made_without_a_window(room, &saved);
+    saved
+}
 
+/// Lets the command line that the window tells make the file again that was `saved` last; returned is that line.
+fn is_made_without_a_window(room: &mut Room, saved: &std::path::Path) -> String {
     let state = &room.window().state;
     let run = state.run_to_save().unwrap();
     let line = state.command_line(run).unwrap();
@@ -236,9 +247,10 @@ fn saved_as_made_without_a_window(room: &mut Room, name: &str) -> PathBuf {
         "{line}: {}",
         String::from_utf8_lossy(&ran.stderr)
     );
-    let same = std::fs::read(&saved).unwrap() == std::fs::read(again).unwrap();
-    assert!(same, "{name}: {line} makes another file");
-    saved
+    let same = std::fs::read(saved).unwrap() == std::fs::read(&again).unwrap();
+    assert!(same, "{}: {line} makes another file", saved.display());
+    std::fs::remove_file(again).unwrap();
+    line
 }
 
 #[test]
