@@ -714,13 +714,15 @@ fn finished<'a>(
 
 /// What a picture of `width` × `height` is reduced to for the network, and what its result's size is.
 pub fn sizes(settings: &Settings, width: usize, height: usize) -> [[usize; 2]; 2] {
-    let result = |side: usize| {
-        let side = side as f64 * settings.prescale * settings.scale;
-        (side.round() as usize).max(1)
-    };
     let size = [width, height];
     let reduce = |side| reduced(side, settings.prescale);
+    let result = |side| resulting(side as f64 * settings.prescale, settings.scale);
     [size.map(reduce), size.map(result)]
+}
+
+/// What a side of `side` pixels, whole ones or not, is in a result of `scale`.
+pub fn resulting(side: f64, scale: f64) -> usize {
+    ((side * scale).round() as usize).max(1)
 }
 
 /// What a side of a picture is reduced to by `prescale`.

@@ -100,7 +100,7 @@ impl Run {
         match self.region {
             Some(_) => self
                 .size()
-                .map(|side| (side as f64 * settings.scale).round() as usize),
+                .map(|side| job::resulting(side as f64, settings.scale)),
             None => job::sizes(settings, self.origin.original[0], self.origin.original[1])[1],
         }
     }

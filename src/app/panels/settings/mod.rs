@@ -1,0 +1,144 @@
+//! The column of settings: the method's four first, then what they cost, then the rest.
+
+mod cost;
+mod files;
+mod knob;
+mod more;
+mod setup;
+
+use eframe::egui::{self, Slider, Ui};
+
+use self::knob::knob;
+use super::curves;
+use crate::app::actions::Action;
+use crate::app::state::State;
+use crate::settings::{Bandwidth, Settings, range};
+
+/// Sliders end here; larger values can be typed.
+const MOST_BANDWIDTH: f64 = 200.0;
+const LEAST_BANDWIDTH: f64 = 0.05;
+const MOST_STEPS: u32 = 100;
+const MOST_PARTICLES: u32 = 16;
+const MOST_PATCH: u32 = 32;
+
+pub fn show(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
+    ui.add_space(4.0);
+    egui::ScrollArea::vertical()
+        .auto_shrink(false)
+        .show(ui, |ui| {
+            let before = state.settings.clone();
+            let reset = state.recommended();
+            // While a model is loading, its settings are still to come.
+            let is_ready = state.ready().is_some();
+            let knows_clean = state.ready().is_none_or(|ready| ready.knows_clean);
+            ui.add_enabled_ui(is_ready, |ui| {
+                steering(ui, &mut state.settings, &reset);
+                ui.separator();
+                sampling(ui, &mut state.settings, &reset);
+                clean(ui, &mut state.settings, knows_clean);
+            });
+            more::show(ui, state, &reset);
+            files::show(ui, state, &reset);
+            if state.settings != before {
+                state.settings_moved();
+            }
+            ui.separator();
+            cost::show(ui, state, actions);
+            ui.separator();
+            curves::show(ui, state, actions);
+        });
+}
+
+fn steering(ui: &mut Ui, settings: &mut Settings, reset: &Settings) {
+    ui.horizontal(|ui| {
+        ui.strong("Steering");
+        let mut is_on = !settings.vanilla;
+        let switch = ui.checkbox(&mut is_on, "on").on_hover_text(
+            "Kernel Density Steering: versions are moved towards where they agree. Off is plain sampling",
+        );
+        if switch.changed() {
+            settings.vanilla = !is_on;
+        }
+    });
+    ui.add_enabled_ui(!settings.vanilla, |ui| {
+        let mut bandwidth = settings.bandwidth.value();
+        let slider = Slider::new(&mut bandwidth, LEAST_BANDWIDTH..=MOST_BANDWIDTH)
+            .logarithmic(true)
+            .clamping(egui::SliderClamping::Never)
+            .max_decimals(3)
+            .text("Bandwidth");
+        let value = reset.bandwidth.value();
+        if knob(ui, slider, range::BANDWIDTH.help, format!("{value}")) {
+            bandwidth = value;
+        }
+        if range::BANDWIDTH.check(bandwidth).is_ok() {
+            settings.bandwidth = Bandwidth::Fixed(bandwidth);
+        }
+        let slider = Slider::new(&mut settings.patch_size, 1..=MOST_PATCH)
+            .clamping(egui::SliderClamping::Never)
+            .text("Patch size");
+        if knob(
+            ui,
+            slider,
+            range::PATCH_SIZE.help,
+            reset.patch_size.to_string(),
+        ) {
+            settings.patch_size = reset.patch_size;
+        }
+        let slider = Slider::new(&mut settings.gamma_0, 0.0..=1.0)
+            .max_decimals(3)
+            .clamping(egui::SliderClamping::Edits)
+            .text("gamma_0");
+        if knob(ui, slider, range::GAMMA_0.help, reset.gamma_0.to_string()) {
+            settings.gamma_0 = reset.gamma_0;
+        }
+    });
+    settings.patch_size = settings
+        .patch_size
+        .clamp(range::PATCH_SIZE.min, range::PATCH_SIZE.max);
+}
+
+fn sampling(ui: &mut Ui, settings: &mut Settings, reset: &Settings) {
+    let slider = Slider::new(&mut settings.particles, 1..=MOST_PARTICLES)
+        .clamping(egui::SliderClamping::Never)
+        .text("Particles");
+    if knob(
+        ui,
+        slider,
+        range::PARTICLES.help,
+        reset.particles.to_string(),
+    ) {
+        settings.particles = reset.particles;
+    }
+    let slider = Slider::new(&mut settings.steps, 1..=MOST_STEPS)
+        .logarithmic(true)
+        .clamping(egui::SliderClamping::Never)
+        .text("Steps");
+    if knob(ui, slider, range::STEPS.help, reset.steps.to_string()) {
+        settings.steps = reset.steps;
+    }
+    let slider = Slider::new(&mut settings.strength, 0.0..=1.0)
+        .max_decimals(2)
+        .clamping(egui::SliderClamping::Edits)
+        .text("Strength");
+    if knob(ui, slider, range::STRENGTH.help, reset.strength.to_string()) {
+        settings.strength = reset.strength;
+    }
+    settings.particles = settings
+        .particles
+        .clamp(range::PARTICLES.min, range::PARTICLES.max);
+    settings.steps = settings.steps.clamp(range::STEPS.min, range::STEPS.max);
+}
+
+/// What the person knows of the picture and the model cannot see for sure.
+fn clean(ui: &mut Ui, settings: &mut Settings, knows_clean: bool) {
+    settings.clean &= knows_clean;
+    ui.add_enabled_ui(knows_clean, |ui| {
+        ui.checkbox(&mut settings.clean, "Clean picture")
+            .on_hover_text(
+                "The picture is sharp, without noise or traces of JPEG, as scans, renderings and what a computer has \
+                 reduced: nothing is mended then, and details come out a little finer",
+            )
+            .on_disabled_hover_text("This model cannot be told that a picture is clean");
+    });
+}
