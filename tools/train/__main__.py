@@ -53,7 +53,10 @@ def main():
     command.add_argument("--steered", type=share, default=0.0, metavar="SHARE",
                          help="share of the pictures that are judged where steered particles end (0)")  # fmt: skip
     command.add_argument("--drafts", type=share, default=0.0, metavar="SHARE",
-                         help="share judged where two drafts end, and by how these differ, too (0)")  # fmt: skip
+                         help="share judged where drafts end, of pairs by how they differ, too (0)")  # fmt: skip
+    command.add_argument("--spread", type=float, default=1.0,
+                         help="weight of what lies between two drafts, to that of the score that is least where they\n"
+                              "differ as the original does from them; features pull them together (1)")  # fmt: skip
     command.add_argument("--pixels", type=float, default=2.0, help="weight of the error of pixels (2)")
     command.set_defaults(run_command=train_unet)
 

@@ -55,15 +55,15 @@ def laplacian(x):
     return x - coarse
 
 
-def score(drawn, wanted, pairs):
-    """The mean absolute error, of single drafts; of `pairs` of a picture's drafts, side by side, less half of what lies
+def score(drawn, wanted, spread=0.0):
+    """The mean absolute error; of pairs of a picture's drafts, side by side, less `spread` times half of what lies
     between the two.
 
-    That is the continuous ranked probability score (Gneiting and Raftery, 2007). It is least where drafts differ from
-    each other as the original does from them; the error alone is least where all drafts are one.
+    At a spread of 1 that is the continuous ranked probability score (Gneiting and Raftery, 2007). It is least where
+    drafts differ from each other as the original does from them; the error alone is least where all drafts are one.
     """
     error = (drawn - wanted).abs().mean()
-    return error - (drawn[::2] - drawn[1::2]).abs().mean() / 2 if pairs else error
+    return error - spread * (drawn[::2] - drawn[1::2]).abs().mean() / 2 if spread else error
 
 
 def grain(error):
@@ -83,20 +83,20 @@ class PictureLoss(nn.Module):
     must agree with the original when both are reduced, lest all is left to the fix.
     """
 
-    def __init__(self, pixels=2.0, edges=0.5, reduced=15.0, features=1.0, grain=60.0):
+    def __init__(self, pixels=2.0, edges=0.5, reduced=4.0, features=1.0, grain=60.0):
         super().__init__()
         self.weights = {"pixels": pixels, "edges": edges, "reduced": reduced, "features": features, "grain": grain}
         self.distance = FeatureDistance()
 
-    def forward(self, drawn, small, wanted, pairs=False):
+    def forward(self, drawn, small, wanted, spread=0.0):
         """[B, 3, 4h, 4w], [B, 3, h, w], [B, 3, 4h, 4w] in [-1, 1] -> the weighted sum, and the parts by name.
 
-        `pairs`: two drafts of each picture stand side by side.
+        `spread`: as `score` takes it, for pixels and edges; above 0 two drafts of each picture stand side by side.
         """
         fixed = robust(drawn, small)
         parts = {
-            "pixels": score(fixed, wanted, pairs),
-            "edges": score(laplacian(fixed), laplacian(wanted), pairs),
+            "pixels": score(fixed, wanted, spread),
+            "edges": score(laplacian(fixed), laplacian(wanted), spread),
             "reduced": (reduce_4x(drawn) - reduce_4x(wanted)).abs().mean(),
             "features": self.distance(fixed, wanted).mean(),
             "grain": grain(fixed - wanted),

@@ -94,7 +94,7 @@ def state(run, name):
 
 
 def test_a_resumed_run_ends_where_an_unbroken_one_does(pack, tiny, tmp_path):
-    # All three kinds of late states come up.
+    # All kinds of late states come up.
     shares = ("--steered", 0.3, "--drafts", 0.4)
     command("train-unet", *few(pack, tiny, tmp_path / "whole", *shares, "--steps", 4))
     for steps in (2, 4):
@@ -350,7 +350,7 @@ def test_pairs_are_judged_by_the_ranked_probability_score(spread):
     # Of normal distributions (Gneiting and Raftery, 2007, equation 21), on average over the originals: least at 1.
     wanted = (2 / torch.pi * (1 + spread**2)) ** 0.5 - spread / torch.pi**0.5
     # Five standard deviations of such a mean.
-    assert abs(score(drafts, originals.repeat_interleave(2), pairs=True) - wanted) < 0.005
+    assert abs(score(drafts, originals.repeat_interleave(2), spread=1) - wanted) < 0.005
     assert spread == 1 or wanted > 2 / torch.pi**0.5 - 1 / torch.pi**0.5
 
 

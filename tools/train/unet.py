@@ -14,6 +14,13 @@ from steering import Steering
 from teacher import Teacher
 
 
+# Of the batches whose pictures are drafts, the share in which these are two of each picture. The others show twice as
+# many pictures for the same work; what lies between drafts counts the more where it is seen.
+PAIRED = 0.4
+# How many steps lead to where pictures are judged; mostly few, as the program takes them.
+PATHS = (2, 3, 4, 5, 5, 6, 15)
+
+
 def plain(latents, chance):
     """Latents noised as diffusion does: states, and their timesteps [B], about a quarter of them at the very top.
 
@@ -40,12 +47,12 @@ def reached(unet, latents, small, told, chance, machine):
 
 
 def run_down(unet, latents, small, told, chance, machine, drafts, steered=lambda clean: clean):
-    """States at one of the last 300 timesteps, reached in 2 to 6 steps by `drafts` of each picture; their timesteps.
+    """States at one of the last 300 timesteps, reached in `PATHS` steps by `drafts` of each picture; their timesteps.
 
     Drafts of a picture stand side by side, and know nothing of each other unless they are `steered`, as in `walk`.
     """
     t = 20 + int(280 * torch.rand((), generator=chance))
-    steps = int(torch.randint(2, 7, (), generator=chance))
+    steps = PATHS[torch.randint(len(PATHS), (), generator=chance)]
     path = torch.linspace(TRAIN_STEPS - 1, t, steps + 1).long().tolist()
     latents, small, told = (x.repeat_interleave(drafts, 0) for x in (latents, small, told))
     with machine.autocast():
@@ -143,39 +150,50 @@ def train(args):
     importance = codec.importance()
     network, decoder = machine.compiled(unet), machine.compiled(vae.decoder)
     draw = codec.decode if args.through == "codec" else lambda z: decode(vae, z, decoder)
-    # Pictures are judged, and late states made for them, in half of each batch.
     loss_of_pictures = None
     if args.through != "latents":
         loss_of_pictures = machine.placed(PictureLoss(pixels=args.pixels, features=args.features))
 
+    def late_states(latents, small, told, chance):
+        """States to judge pictures at, and their timesteps; of how many of the pictures, and how many of each.
+
+        Pairs are of half of the pictures, so that as many are drawn in every step; so are steered ones, which cost.
+        """
+        batch, few = (latents, small, told), max(1, len(latents) // 2)
+        which = torch.rand((), generator=chance)
+        if which < PAIRED * args.drafts:
+            some = (each[:few] for each in batch)
+            return *run_down(network, *some, chance, machine, drafts=2), few, 2
+        if which < args.drafts:
+            return *run_down(network, *batch, chance, machine, drafts=1), len(latents), 1
+        if which < args.drafts + args.steered:
+            some = (each[:few] for each in batch)
+            return *steered_to(network, steering, *some, chance, machine), few, 1
+        return *reached(network, *batch, chance, machine), len(latents), 1
+
     def loss_of(large, small, told, chance):
-        half = len(large) // 2 if loss_of_pictures else len(large)
+        # Two thirds of each batch are for pictures, if these are judged.
+        first = max(1, len(large) // 3) if loss_of_pictures else len(large)
         latents = codec.encode(large)
-        x, t = plain(latents[:half], chance)
-        wanted = latents[:half]
+        x, t = plain(latents[:first], chance)
+        wanted = latents[:first]
         if teacher:
-            wanted = likely(wanted, codec.encode(teacher(reduce_4x(large[:half]))), x, t)
+            wanted = likely(wanted, codec.encode(teacher(reduce_4x(large[:first]))), x, t)
         if loss_of_pictures:
-            others = (latents[half:], small[half:], told[half:])
-            which = torch.rand((), generator=chance)
-            if pairs := bool(which < args.drafts):
-                late = run_down(network, *others, chance, machine, drafts=2)
-                twice = lambda a: torch.cat([a[:half], a[half:].repeat_interleave(2, 0)])  # noqa: E731
-                latents, large, small, told = (twice(a) for a in (latents, large, small, told))
-            elif which < args.drafts + args.steered:
-                late = steered_to(network, steering, *others, chance, machine)
-            else:
-                late = reached(network, *others, chance, machine)
+            *late, kept, drafts = late_states(latents[first:], small[first:], told[first:], chance)
             x, t = (torch.cat(pair) for pair in zip((x, t), late))
+            shown = lambda a: torch.cat([a[:first], a[first : first + kept].repeat_interleave(drafts, 0)])  # noqa: E731
+            latents, large, small, told = (shown(a) for a in (latents, large, small, told))
         with machine.autocast():
             clean = predict(network, x, small, told, t).float()
-        loss = error(clean[:half], wanted, t[:half], importance)
+        loss = error(clean[:first], wanted, t[:first], importance)
         parts = {"latents": loss}
         if loss_of_pictures:
             with machine.autocast():
-                drawn = draw(clean[half:]).float()
-            target = codec.decode(latents[half:]) if args.through == "codec" else large[half:]
-            picture, more = loss_of_pictures(drawn, small[half:], target, pairs)
+                drawn = draw(clean[first:]).float()
+            target = codec.decode(latents[first:]) if args.through == "codec" else large[first:]
+            spread = args.spread / PAIRED if drafts == 2 else 0
+            picture, more = loss_of_pictures(drawn, small[first:], target, spread)
             loss, parts = loss + picture, parts | more
         return loss, parts
 
