@@ -30,7 +30,7 @@ from validate import bicubic, centre, tensor  # noqa: E402
 
 # What every setting starts from, written out so that a change of the program's defaults does not change the sweep.
 BASE = {
-    "solver": "ddim", "steps": 5, "particles": 4, "bandwidth": 11.3, "patch-size": 4, "gamma-0": 0.6,
+    "solver": "ddim", "steps": 5, "particles": 4, "bandwidth": 11.3, "patch-size": 4, "gamma-0": 1.0,
     "window": "0..1", "select": "nearest-mean", "color-fix": "robust", "seed": 7,
 }  # fmt: skip
 VANILLA = {"vanilla": True, "particles": 1}
@@ -48,7 +48,7 @@ SETTINGS = {
     "clean, vanilla": VANILLA | {"clean": True},
     **{f"ddim {n} steps": {"steps": n} for n in (4, 6, 8, 10, 15)},
     **{f"dpm++ {n} steps": {"solver": "dpm++", "steps": n} for n in (5, 8)},
-    **{f"gamma {g}": {"gamma-0": g} for g in (0.1, 0.3, 1.0)},
+    **{f"gamma {g}": {"gamma-0": g} for g in (0.1, 0.3, 0.6)},
     **{f"particles {n}": {"particles": n} for n in (2, 8)},
     **{f"select {s}": {"select": s} for s in ("mean", "lowest-variance")},
     **{f"bandwidth {h:g}": {"bandwidth": h} for h in (3.4, 6, 1000)},

@@ -195,7 +195,7 @@ fn the_line_is_dragged_and_moved_by_keys() {
 fn two_runs_are_pinned_and_compared() {
     let mut room = Room::new(&[("photo.png", 32, 32)]);
     room.until_quiet();
-    room.slide("gamma_0", 1.0);
+    room.slide("gamma_0", 0.3);
     room.until_quiet();
     let ids: Vec<u64> = room
         .window()
@@ -213,7 +213,7 @@ fn two_runs_are_pinned_and_compared() {
     let state = &room.window().state;
     assert_eq!(state.panes(), [Pane::Pin(0), Pane::Pin(1)]);
     assert!(
-        state.title(Pane::Pin(1)).contains("γ 1.00"),
+        state.title(Pane::Pin(1)).contains("γ 0.30"),
         "{}",
         state.title(Pane::Pin(1))
     );

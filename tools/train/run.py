@@ -68,21 +68,23 @@ class Machine:
             torch.set_num_threads(os.cpu_count())
 
     def gradients(self, loss_of, batch, weights, chance):
-        """Gradients of the mean of `loss_of(*batch, chance)` by `weights`, each core with a part of the batch.
+        """Gradients of the mean of `loss_of(*batch, chance, common)` by `weights`, each core with a part of the batch.
 
         `loss_of` returns a loss and its named parts; these are returned too, as numbers. No part has fewer than two.
+        `common` draws the same in all of them: what is to be done, lest one waits for the other.
         """
         count = min(self.parts, len(batch[0]) // 2)
-        chances = [torch.Generator().manual_seed(int(torch.randint(2**62, (), generator=chance))) for _ in range(count)]
+        seeded = lambda seed: torch.Generator().manual_seed(seed)  # noqa: E731
+        seeds = torch.randint(2**62, (count + 1,), generator=chance).tolist()
 
-        def one(piece, chance):
-            loss, named = loss_of(*piece, chance)
+        def one(piece, seed):
+            loss, named = loss_of(*piece, seeded(seed), seeded(seeds[-1]))
             gradients = torch.autograd.grad(loss, weights)
             return gradients, {name: value.item() for name, value in named.items()}
 
         pieces = list(zip(*(whole.to(self.device).tensor_split(count) for whole in batch)))
         shares = [len(piece[0]) / len(batch[0]) for piece in pieces]
-        done = list((map if count == 1 else self.hands.map)(one, pieces, chances))
+        done = list((map if count == 1 else self.hands.map)(one, pieces, seeds))
         mean = lambda values: sum(share * value for share, value in zip(shares, values))  # noqa: E731
         gradients = [mean(each) for each in zip(*(gradients for gradients, _ in done))]
         return gradients, {name: mean(named[name] for _, named in done) for name in done[0][1]}

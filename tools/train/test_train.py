@@ -216,12 +216,17 @@ def test_parts_of_a_batch_give_the_gradients_of_the_whole():
     weight = torch.randn(3, generator=chance).requires_grad_(True)
     batch = [torch.randn(5, 3, generator=chance), torch.randn(5, generator=chance)]
 
-    def loss_of(x, y, chance):
+    draws = []
+
+    def loss_of(x, y, chance, common):
+        draws.append([torch.rand((), generator=each).item() for each in (chance, common)])
         loss = (x @ weight - y).square().mean()
         return loss, {"loss": loss}
 
     (gradient,), parts = machine.gradients(loss_of, batch, [weight], chance)
-    whole, _ = loss_of(*batch, chance)
+    (own, common), (others, same) = draws
+    assert own != others and common == same != own
+    whole, _ = loss_of(*batch, chance, chance)
     torch.testing.assert_close(gradient, torch.autograd.grad(whole, weight)[0])
     assert abs(parts["loss"] - whole.item()) < 1e-5
 

@@ -46,13 +46,14 @@ def reached(unet, latents, small, told, chance, machine):
         return step(higher, predict(unet, higher, small, told, above).float(), above, t), t
 
 
-def run_down(unet, latents, small, told, chance, machine, drafts, steered=lambda clean: clean):
+def run_down(unet, latents, small, told, chance, common, machine, drafts, steered=lambda clean: clean):
     """States at one of the last 300 timesteps, reached in `PATHS` steps by `drafts` of each picture; their timesteps.
 
     Drafts of a picture stand side by side, and know nothing of each other unless they are `steered`, as in `walk`.
+    How far it is to there is drawn from `common`.
     """
-    t = 20 + int(280 * torch.rand((), generator=chance))
-    steps = PATHS[torch.randint(len(PATHS), (), generator=chance)]
+    t = 20 + int(280 * torch.rand((), generator=common))
+    steps = PATHS[torch.randint(len(PATHS), (), generator=common)]
     path = torch.linspace(TRAIN_STEPS - 1, t, steps + 1).long().tolist()
     latents, small, told = (x.repeat_interleave(drafts, 0) for x in (latents, small, told))
     with machine.autocast():
@@ -154,24 +155,24 @@ def train(args):
     if args.through != "latents":
         loss_of_pictures = machine.placed(PictureLoss(pixels=args.pixels, features=args.features))
 
-    def late_states(latents, small, told, chance):
+    def late_states(latents, small, told, chance, common):
         """States to judge pictures at, and their timesteps; of how many of the pictures, and how many of each.
 
         Pairs are of half of the pictures, so that as many are drawn in every step; so are steered ones, which cost.
         """
         batch, few = (latents, small, told), max(1, len(latents) // 2)
-        which = torch.rand((), generator=chance)
+        which = torch.rand((), generator=common)
         if which < PAIRED * args.drafts:
             some = (each[:few] for each in batch)
-            return *run_down(network, *some, chance, machine, drafts=2), few, 2
+            return *run_down(network, *some, chance, common, machine, drafts=2), few, 2
         if which < args.drafts:
-            return *run_down(network, *batch, chance, machine, drafts=1), len(latents), 1
+            return *run_down(network, *batch, chance, common, machine, drafts=1), len(latents), 1
         if which < args.drafts + args.steered:
             some = (each[:few] for each in batch)
-            return *steered_to(network, steering, *some, chance, machine), few, 1
+            return *steered_to(network, steering, *some, chance, common, machine), few, 1
         return *reached(network, *batch, chance, machine), len(latents), 1
 
-    def loss_of(large, small, told, chance):
+    def loss_of(large, small, told, chance, common):
         # Two thirds of each batch are for pictures, if these are judged.
         first = max(1, len(large) // 3) if loss_of_pictures else len(large)
         latents = codec.encode(large)
@@ -180,7 +181,7 @@ def train(args):
         if teacher:
             wanted = likely(wanted, codec.encode(teacher(reduce_4x(large[:first]))), x, t)
         if loss_of_pictures:
-            *late, kept, drafts = late_states(latents[first:], small[first:], told[first:], chance)
+            *late, kept, drafts = late_states(latents[first:], small[first:], told[first:], chance, common)
             x, t = (torch.cat(pair) for pair in zip((x, t), late))
             shown = lambda a: torch.cat([a[:first], a[first : first + kept].repeat_interleave(drafts, 0)])  # noqa: E731
             latents, large, small, told = (shown(a) for a in (latents, large, small, told))

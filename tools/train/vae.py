@@ -44,7 +44,7 @@ class Decoding:
         self.loss_of = machine.placed(PictureLoss(features=args.features))
         self.large = centre_crops(args.validation, 128)[0].to(machine.device) if args.validation else None
 
-    def loss(self, large, small, told, chance):
+    def loss(self, large, small, told, chance, common):
         latents = self.codec.encode(large)
         noise = torch.randn(latents.shape, generator=chance) * torch.rand(len(large), 1, 1, 1, generator=chance)
         with self.machine.autocast():
@@ -67,7 +67,7 @@ class Encoding:
     def __init__(self, args, machine, codec, vae):
         self.machine, self.codec, self.vae = machine, codec, vae
 
-    def loss(self, large, small, told, chance):
+    def loss(self, large, small, told, chance, common):
         channels = self.codec.weight.shape[1]
         with self.machine.autocast():
             moments = self.vae.quant_conv(self.vae.encoder(large)).float()
@@ -88,7 +88,7 @@ class Finetuning:
         self.loss_of = machine.placed(PictureLoss(features=args.features))
         self.judge = Judge(args.validation, machine) if args.validation else None
 
-    def loss(self, large, small, told, chance):
+    def loss(self, large, small, told, chance, common):
         true = self.codec.encode(large)
         count = len(true) - len(true) // 4
         noise = torch.randn(true[:count].shape, generator=chance).to(self.machine.device)
