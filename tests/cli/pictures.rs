@@ -172,7 +172,7 @@ fn every_exif_orientation_comes_out_upright() {
         let name = format!("orientation-{orientation}.jpg");
         room.fixture_picture(&name);
         room.succeeds(&format!(
-            "--no-gui {name} -o result.png --steps 1 --particles 1"
+            "--no-gui {name} -o result.png --steps 1 --particles 1 --color-fix consistency"
         ));
         let result = room.decoded("result.png").into_rgb32f();
         let reduced = reduce_x4(&result, 48, 32, 3);
