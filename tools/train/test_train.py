@@ -94,8 +94,8 @@ def state(run, name):
 
 
 def test_a_resumed_run_ends_where_an_unbroken_one_does(pack, tiny, tmp_path):
-    # All kinds of late states come up.
-    shares = ("--steered", 0.3, "--drafts", 0.4)
+    # With this seed each of the four kinds of late states comes up once (on two cores or more).
+    shares = ("--steered", 0.3, "--drafts", 0.4, "--seed", 11)
     command("train-unet", *few(pack, tiny, tmp_path / "whole", *shares, "--steps", 4))
     for steps in (2, 4):
         command("train-unet", *few(pack, tiny, tmp_path / "broken", *shares, "--steps", steps))
