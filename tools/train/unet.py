@@ -156,21 +156,21 @@ def train(args):
         loss_of_pictures = machine.placed(PictureLoss(pixels=args.pixels, features=args.features))
 
     def late_states(latents, small, told, chance, common):
-        """States to judge pictures at, and their timesteps; of how many of the pictures, and how many of each.
+        """States to judge pictures at, and their timesteps; and how many drafts of each picture stand side by side.
 
         Pairs are of half of the pictures, so that as many are drawn in every step; so are steered ones, which cost.
         """
-        batch, few = (latents, small, told), max(1, len(latents) // 2)
         which = torch.rand((), generator=common)
-        if which < PAIRED * args.drafts:
-            some = (each[:few] for each in batch)
-            return *run_down(network, *some, chance, common, machine, drafts=2), few, 2
+        paired = which < PAIRED * args.drafts
+        steered = args.drafts <= which < args.drafts + args.steered
+        kept = max(1, len(latents) // 2) if paired or steered else len(latents)
+        batch = [each[:kept] for each in (latents, small, told)]
+        drafts = 2 if paired else 1
         if which < args.drafts:
-            return *run_down(network, *batch, chance, common, machine, drafts=1), len(latents), 1
-        if which < args.drafts + args.steered:
-            some = (each[:few] for each in batch)
-            return *steered_to(network, steering, *some, chance, common, machine), few, 1
-        return *reached(network, *batch, chance, machine), len(latents), 1
+            return *run_down(network, *batch, chance, common, machine, drafts), drafts
+        if steered:
+            return *steered_to(network, steering, *batch, chance, common, machine), drafts
+        return *reached(network, *batch, chance, machine), drafts
 
     def loss_of(large, small, told, chance, common):
         # Two thirds of each batch are for pictures, if these are judged.
@@ -181,8 +181,9 @@ def train(args):
         if teacher:
             wanted = likely(wanted, codec.encode(teacher(reduce_4x(large[:first]))), x, t)
         if loss_of_pictures:
-            *late, kept, drafts = late_states(latents[first:], small[first:], told[first:], chance, common)
+            *late, drafts = late_states(latents[first:], small[first:], told[first:], chance, common)
             x, t = (torch.cat(pair) for pair in zip((x, t), late))
+            kept = len(x[first:]) // drafts
             shown = lambda a: torch.cat([a[:first], a[first : first + kept].repeat_interleave(drafts, 0)])  # noqa: E731
             latents, large, small, told = (shown(a) for a in (latents, large, small, told))
         with machine.autocast():

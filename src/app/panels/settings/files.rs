@@ -16,14 +16,13 @@ pub fn show(ui: &mut Ui, state: &mut State, reset: &Settings) {
 fn writing(ui: &mut Ui, writing: &mut Writing, reset: &Settings) {
     const BEGIN: u8 = 95;
     let mut scale = writing.scale.unwrap_or(reset.scale);
-    let slider = Slider::new(&mut scale, range::SCALE.min..=range::SCALE.max)
-        .max_decimals(2)
-        .clamping(egui::SliderClamping::Edits)
-        .suffix(" ×")
-        .text("Size");
-    if knob(ui, slider, range::SCALE.help, reset.scale.to_string()) {
-        scale = reset.scale;
-    }
+    knob(ui, &mut scale, reset.scale, range::SCALE.help, |value| {
+        Slider::new(value, range::SCALE.min..=range::SCALE.max)
+            .max_decimals(2)
+            .clamping(egui::SliderClamping::Edits)
+            .suffix(" ×")
+            .text("Size")
+    });
     writing.scale = (scale != reset.scale).then_some(scale);
     ui.horizontal(|ui| {
         let mut is_chosen = writing.quality.is_some();

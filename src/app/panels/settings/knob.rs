@@ -1,13 +1,24 @@
 //! What every setting is moved by: sliders that explain themselves, and choices of one of a few.
 
-use eframe::egui::{self, ComboBox, Response, Slider, Ui};
+use std::fmt::Display;
 
-/// A slider that explains itself; true if it was double-clicked and is to be reset.
-pub fn knob(ui: &mut Ui, slider: Slider, help: &str, reset: String) -> bool {
-    let response = ui.add(slider);
-    explained(ui, response, help, &reset)
+use eframe::egui::{self, ComboBox, Response, Slider, Ui, emath::Numeric};
+
+/// A slider of `value` that explains itself; a double click takes `own`, the model's own value.
+pub fn knob<T: Numeric + Display>(
+    ui: &mut Ui,
+    value: &mut T,
+    own: T,
+    help: &str,
+    slider: impl FnOnce(&mut T) -> Slider<'_>,
+) {
+    let response = ui.add(slider(value));
+    if explained(ui, response, help, &own.to_string()) {
+        *value = own;
+    }
 }
 
+/// Says what a slider is for; true if it was double-clicked and is to be reset.
 pub fn explained(ui: &Ui, response: Response, help: &str, reset: &str) -> bool {
     let text = format!("{help}.\n\nThe model's own value is {reset}: double-click to take it.");
     let response = response.on_hover_text(text);

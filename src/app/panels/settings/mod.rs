@@ -62,36 +62,30 @@ fn steering(ui: &mut Ui, settings: &mut Settings, reset: &Settings) {
     });
     ui.add_enabled_ui(!settings.vanilla, |ui| {
         let mut bandwidth = settings.bandwidth.value();
-        let slider = Slider::new(&mut bandwidth, LEAST_BANDWIDTH..=MOST_BANDWIDTH)
-            .logarithmic(true)
-            .clamping(egui::SliderClamping::Never)
-            .max_decimals(3)
-            .text("Bandwidth");
-        let value = reset.bandwidth.value();
-        if knob(ui, slider, range::BANDWIDTH.help, format!("{value}")) {
-            bandwidth = value;
-        }
+        let own = reset.bandwidth.value();
+        knob(ui, &mut bandwidth, own, range::BANDWIDTH.help, |value| {
+            Slider::new(value, LEAST_BANDWIDTH..=MOST_BANDWIDTH)
+                .logarithmic(true)
+                .clamping(egui::SliderClamping::Never)
+                .max_decimals(3)
+                .text("Bandwidth")
+        });
         if range::BANDWIDTH.check(bandwidth).is_ok() {
             settings.bandwidth = Bandwidth::Fixed(bandwidth);
         }
-        let slider = Slider::new(&mut settings.patch_size, 1..=MOST_PATCH)
-            .clamping(egui::SliderClamping::Never)
-            .text("Patch size");
-        if knob(
-            ui,
-            slider,
-            range::PATCH_SIZE.help,
-            reset.patch_size.to_string(),
-        ) {
-            settings.patch_size = reset.patch_size;
-        }
-        let slider = Slider::new(&mut settings.gamma_0, 0.0..=1.0)
-            .max_decimals(3)
-            .clamping(egui::SliderClamping::Edits)
-            .text("gamma_0");
-        if knob(ui, slider, range::GAMMA_0.help, reset.gamma_0.to_string()) {
-            settings.gamma_0 = reset.gamma_0;
-        }
+        let (own, help) = (reset.patch_size, range::PATCH_SIZE.help);
+        knob(ui, &mut settings.patch_size, own, help, |value| {
+            Slider::new(value, 1..=MOST_PATCH)
+                .clamping(egui::SliderClamping::Never)
+                .text("Patch size")
+        });
+        let (own, help) = (reset.gamma_0, range::GAMMA_0.help);
+        knob(ui, &mut settings.gamma_0, own, help, |value| {
+            Slider::new(value, 0.0..=1.0)
+                .max_decimals(3)
+                .clamping(egui::SliderClamping::Edits)
+                .text("gamma_0")
+        });
     });
     settings.patch_size = settings
         .patch_size
@@ -99,31 +93,26 @@ fn steering(ui: &mut Ui, settings: &mut Settings, reset: &Settings) {
 }
 
 fn sampling(ui: &mut Ui, settings: &mut Settings, reset: &Settings) {
-    let slider = Slider::new(&mut settings.particles, 1..=MOST_PARTICLES)
-        .clamping(egui::SliderClamping::Never)
-        .text("Particles");
-    if knob(
-        ui,
-        slider,
-        range::PARTICLES.help,
-        reset.particles.to_string(),
-    ) {
-        settings.particles = reset.particles;
-    }
-    let slider = Slider::new(&mut settings.steps, 1..=MOST_STEPS)
-        .logarithmic(true)
-        .clamping(egui::SliderClamping::Never)
-        .text("Steps");
-    if knob(ui, slider, range::STEPS.help, reset.steps.to_string()) {
-        settings.steps = reset.steps;
-    }
-    let slider = Slider::new(&mut settings.strength, 0.0..=1.0)
-        .max_decimals(2)
-        .clamping(egui::SliderClamping::Edits)
-        .text("Strength");
-    if knob(ui, slider, range::STRENGTH.help, reset.strength.to_string()) {
-        settings.strength = reset.strength;
-    }
+    let (own, help) = (reset.particles, range::PARTICLES.help);
+    knob(ui, &mut settings.particles, own, help, |value| {
+        Slider::new(value, 1..=MOST_PARTICLES)
+            .clamping(egui::SliderClamping::Never)
+            .text("Particles")
+    });
+    let (own, help) = (reset.steps, range::STEPS.help);
+    knob(ui, &mut settings.steps, own, help, |value| {
+        Slider::new(value, 1..=MOST_STEPS)
+            .logarithmic(true)
+            .clamping(egui::SliderClamping::Never)
+            .text("Steps")
+    });
+    let (own, help) = (reset.strength, range::STRENGTH.help);
+    knob(ui, &mut settings.strength, own, help, |value| {
+        Slider::new(value, 0.0..=1.0)
+            .max_decimals(2)
+            .clamping(egui::SliderClamping::Edits)
+            .text("Strength")
+    });
     settings.particles = settings
         .particles
         .clamp(range::PARTICLES.min, range::PARTICLES.max);

@@ -63,13 +63,12 @@ pub fn show(ui: &mut Ui, state: &mut State, reset: &Settings) {
             settings.eta = 0.0;
         }
         ui.add_enabled_ui(can_eta, |ui| {
-            let slider = Slider::new(&mut settings.eta, 0.0..=1.0)
-                .max_decimals(2)
-                .clamping(egui::SliderClamping::Edits)
-                .text("eta");
-            if knob(ui, slider, range::ETA.help, reset.eta.to_string()) {
-                settings.eta = reset.eta;
-            }
+            knob(ui, &mut settings.eta, reset.eta, range::ETA.help, |value| {
+                Slider::new(value, 0.0..=1.0)
+                    .max_decimals(2)
+                    .clamping(egui::SliderClamping::Edits)
+                    .text("eta")
+            });
         });
         choice(
             ui,
@@ -99,17 +98,13 @@ pub fn show(ui: &mut Ui, state: &mut State, reset: &Settings) {
                 ),
             },
         );
-        let slider = Slider::new(
-            &mut settings.prescale,
-            range::PRESCALE.min..=range::PRESCALE.max,
-        )
-        .max_decimals(2)
-        .clamping(egui::SliderClamping::Edits)
-        .text("Reduce first");
-        let value = reset.prescale;
-        if knob(ui, slider, range::PRESCALE.help, value.to_string()) {
-            settings.prescale = value;
-        }
+        let help = range::PRESCALE.help;
+        knob(ui, &mut settings.prescale, reset.prescale, help, |value| {
+            Slider::new(value, range::PRESCALE.min..=range::PRESCALE.max)
+                .max_decimals(2)
+                .clamping(egui::SliderClamping::Edits)
+                .text("Reduce first")
+        });
         seed(ui, settings);
         ui.separator();
         setup::show(ui, state);
