@@ -16,7 +16,7 @@ fn main() {
     // cargo passes --bench.
     let mut numbers = std::env::args().filter_map(|word| word.parse::<f64>().ok());
     let most = numbers.next().unwrap_or(16.0);
-    let model = Model::load(&ModelSource::Bundled, &Target::cpu(), &mut |_, _, _| ());
+    let model = Model::load(&ModelSource::Bundled, &Target::cpu(), &mut |_, _, _| Ok(()));
     let model = model.expect("the bundled model");
     let settings = Settings {
         steps: 1,

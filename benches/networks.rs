@@ -59,7 +59,7 @@ fn main() -> Result<()> {
     };
     let target = Target::open(&Place::named(args.device)?, floats)?;
     let source = args.model.map_or(ModelSource::Bundled, ModelSource::Folder);
-    let model = Model::load(&source, &target, &mut |_, _, _| ())?;
+    let model = Model::load(&source, &target, &mut |_, _, _| Ok(()))?;
     let random = |n: usize, channels, salt| {
         let values: Vec<f32> = (0..n as u32)
             .flat_map(|i| noise::field(0, i, salt, [channels, height, width]))

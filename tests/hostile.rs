@@ -243,7 +243,7 @@ fn model(name: &str) -> tempfile::TempDir {
 
 fn load(folder: &Path) {
     let source = ModelSource::Folder(folder.to_path_buf());
-    if let Ok(model) = Model::load(&source, &Target::cpu(), &mut |_, _, _| ()) {
+    if let Ok(model) = Model::load(&source, &Target::cpu(), &mut |_, _, _| Ok(())) {
         // What is loaded can be planned for.
         let unet = cost::unet(model.unet().config(), 64, 64);
         let decoder = cost::decoder(model.vqvae().config(), 64, 64);

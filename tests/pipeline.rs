@@ -24,7 +24,7 @@ const LATENTS: f32 = 1e-4;
 const PICTURE: f32 = 0.3 / 255.0;
 
 fn load(source: ModelSource) -> Model {
-    Model::load(&source, &Target::cpu(), &mut |_, _, _| ()).unwrap()
+    Model::load(&source, &Target::cpu(), &mut |_, _, _| Ok(())).unwrap()
 }
 
 /// The tiny model `name`, with `overrides` laid over its scheduler config.

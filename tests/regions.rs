@@ -10,7 +10,7 @@ use minkds::pipeline::{self, Cancel, Event, Outcome, Previews, Region, Request, 
 use minkds::settings::{ColorFix, Select, Settings};
 
 fn model() -> Model {
-    Model::load(&ModelSource::Bundled, &Target::cpu(), &mut |_, _, _| ()).unwrap()
+    Model::load(&ModelSource::Bundled, &Target::cpu(), &mut |_, _, _| Ok(())).unwrap()
 }
 
 /// The bundled model's own settings, with few steps and particles to be quick.

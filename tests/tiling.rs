@@ -17,7 +17,7 @@ const TILE: u32 = 48;
 const OVERLAP: u32 = 16;
 
 fn bundled() -> Model {
-    Model::load(&ModelSource::Bundled, &Target::cpu(), &mut |_, _, _| ()).unwrap()
+    Model::load(&ModelSource::Bundled, &Target::cpu(), &mut |_, _, _| Ok(())).unwrap()
 }
 
 /// The bundled model's own settings with few steps and particles, colours as they come.

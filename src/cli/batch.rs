@@ -275,6 +275,7 @@ fn engines(args: &Args, source: &ModelSource, screen: &Screen) -> Result<Vec<Eng
         .map(|target| {
             Engine::load(source, target, &mut |file, done, total| {
                 screen.download(file, done, total);
+                Ok(())
             })
         })
         .collect()

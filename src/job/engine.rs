@@ -291,7 +291,7 @@ impl Engine {
     }
 
     fn load_again(&self, target: &Target) -> Result<Model> {
-        caught(|| Model::load(&self.source, target, &mut |_, _, _| ()))
+        caught(|| Model::load(&self.source, target, &mut |_, _, _| Ok(())))
     }
 }
 

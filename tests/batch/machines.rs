@@ -108,7 +108,7 @@ fn two_devices_in_one_process_make_the_same_files() {
     single.succeeds(&format!("{QUICK} in -r -o out"));
     let room = room();
     let source = ModelSource::Folder(fixture("models").join("kl-like-bundled"));
-    let load = || Engine::load(&source, &Target::cpu(), &mut |_, _, _| ()).unwrap();
+    let load = || Engine::load(&source, &Target::cpu(), &mut |_, _, _| Ok(())).unwrap();
     let mut engines = [load(), load()];
     let words = [room.path("in")];
     let output = room.path("out");
@@ -152,7 +152,7 @@ fn two_cards_in_one_process_make_the_files_of_one() {
     let target = Target::open(&card, FloatDType::F32).unwrap();
     let rooms = [room(), room()];
     for (room, count) in rooms.iter().zip([1, 2]) {
-        let load = |_| Engine::load(&source, &target, &mut |_, _, _| ()).unwrap();
+        let load = |_| Engine::load(&source, &target, &mut |_, _, _| Ok(())).unwrap();
         let mut engines: Vec<_> = (0..count).map(load).collect();
         let names = ["in/a.jpg", "in/b.png", "in/sub/c.png", "in/sub/deep/d.tif"];
         let inputs: Vec<_> = names.iter().map(|name| room.path(name)).collect();

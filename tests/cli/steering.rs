@@ -210,7 +210,7 @@ fn micro_batches_under_a_memory_limit_do_not_matter() {
     let model = Model::load(
         &ModelSource::Bundled,
         &minkds::device::Target::cpu(),
-        &mut |_, _, _| (),
+        &mut |_, _, _| Ok(()),
     )
     .unwrap();
     let settings = Settings {

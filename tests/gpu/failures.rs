@@ -17,7 +17,7 @@ fn source() -> ModelSource {
 
 /// The processor's picture.
 fn wanted() -> Rgb {
-    let model = Model::load(&source(), &Target::cpu(), &mut |_, _, _| ()).unwrap();
+    let model = Model::load(&source(), &Target::cpu(), &mut |_, _, _| Ok(())).unwrap();
     pipeline::run(
         &model,
         &settings(),
@@ -34,7 +34,7 @@ fn wanted() -> Rgb {
 fn a_device_that_is_lost_in_the_middle_of_a_run_is_opened_again() {
     let Some(place) = place() else { return };
     let target = Target::open(&place, FloatDType::F32).unwrap();
-    let mut engine = Engine::load(&source(), &target, &mut |_, _, _| ()).unwrap();
+    let mut engine = Engine::load(&source(), &target, &mut |_, _, _| Ok(())).unwrap();
     let mut warnings = Vec::new();
     let mut losses = 0;
     let device = target.wgpu_device().unwrap().clone();
@@ -82,7 +82,7 @@ fn what_is_too_large_for_a_device_is_made_on_the_processor() {
     let Some(place) = place() else { return };
     let target = Target::open(&place, FloatDType::F32).unwrap();
     let target = target.with_largest(1000);
-    let mut engine = Engine::load(&source(), &target, &mut |_, _, _| ()).unwrap();
+    let mut engine = Engine::load(&source(), &target, &mut |_, _, _| Ok(())).unwrap();
     let mut warnings = Vec::new();
     let mut watch = |event| {
         if let Event::Warning(text) = event {

@@ -46,7 +46,7 @@ pub fn settings() -> Settings {
 }
 
 fn run(target: &Target, source: &ModelSource, request: &Request) -> Outcome {
-    let model = Model::load(source, target, &mut |_, _, _| ()).unwrap();
+    let model = Model::load(source, target, &mut |_, _, _| Ok(())).unwrap();
     pipeline::run(
         &model,
         &settings(),

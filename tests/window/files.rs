@@ -1,6 +1,6 @@
 //! Opening, saving, queues, and what goes wrong with them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use eframe::egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable;
@@ -8,6 +8,7 @@ use minkds::app::{ItemState, Model, Phase, Remembered};
 use minkds::image_io;
 use minkds::model::ModelSource;
 
+use crate::common::copy_folder;
 use crate::room::{Room, picture, program, start};
 
 #[test]
@@ -392,6 +393,27 @@ fn a_model_that_cannot_be_loaded_leaves_a_way_out() {
             .is_some_and(|ready| ready.is_bundled)
     );
     assert!(room.window().state.live.steered.is_some());
+}
+
+/// With what the model recommends, not with what the window had before it knew that.
+#[test]
+fn a_model_that_is_there_later_can_be_tried_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("model");
+    let mut room = Room::with(&[("photo.png", 20, 20)], |start| {
+        start.setup.model = ModelSource::Folder(model.clone());
+        start.names_model = true;
+    });
+    room.until("the error", |window| {
+        matches!(window.state.model, Model::Failed(_))
+    });
+    copy_folder(Path::new("assets/model"), &model);
+    room.click("Try again");
+    room.until_quiet();
+    let state = &room.window().state;
+    assert!(state.ready().is_some_and(|ready| !ready.is_bundled));
+    assert_eq!(state.settings, state.recommended());
+    assert_eq!(state.settings.steps, 5);
 }
 
 #[test]

@@ -9,7 +9,7 @@ from fix import enlarge_4x, reduce_4x, robust
 from networks import decode, new_unet, parameters, read_unet, read_vae
 from perceptual import FeatureDistance, PictureLoss, grain, psnr
 from run import Average, Machine, Run, UserError
-from sampler import TRAIN_STEPS, levels, noised, predict, step, walk, whole_path
+from sampler import TRAIN_STEPS, levels, noised, predict, step, timesteps, walk, whole_path
 from steering import Steering
 from teacher import Teacher
 
@@ -17,8 +17,10 @@ from teacher import Teacher
 # Of the batches whose pictures are drafts, the share in which these are two of each picture. The others show twice as
 # many pictures for the same work; what lies between drafts counts the more where it is seen.
 PAIRED = 0.4
-# How many steps lead to where pictures are judged; mostly few, as the program takes them.
-PATHS = (2, 3, 4, 5, 5, 6, 15)
+# How many steps the runs have whose last one is judged; mostly few, as the program takes them.
+STEPS = (3, 4, 5, 5, 5, 6, 10, 15)
+# The share of these runs that end anywhere, lest only these numbers of steps are known.
+ELSEWHERE = 0.25
 
 
 def plain(latents, chance):
@@ -47,18 +49,20 @@ def reached(unet, latents, small, told, chance, machine):
 
 
 def run_down(unet, latents, small, told, chance, common, machine, drafts, steered=lambda clean: clean):
-    """States at one of the last 300 timesteps, reached in `PATHS` steps by `drafts` of each picture; their timesteps.
+    """States before the last step of runs of the sampler, by `drafts` of each picture; and their timesteps.
 
     Drafts of a picture stand side by side, and know nothing of each other unless they are `steered`, as in `walk`.
-    How far it is to there is drawn from `common`.
+    How many steps a run has is drawn from `common`, and where its last one begins: mostly where the program's does.
     """
-    t = 20 + int(280 * torch.rand((), generator=common))
-    steps = PATHS[torch.randint(len(PATHS), (), generator=common)]
-    path = torch.linspace(TRAIN_STEPS - 1, t, steps + 1).long().tolist()
+    steps = STEPS[torch.randint(len(STEPS), (), generator=common)]
+    end = timesteps(steps)[-1]
+    if torch.rand((), generator=common) < ELSEWHERE:
+        end = 20 + int(280 * torch.rand((), generator=common))
+    path = torch.linspace(TRAIN_STEPS - 1, end, steps).round().long().tolist()
     latents, small, told = (x.repeat_interleave(drafts, 0) for x in (latents, small, told))
     with machine.autocast():
         x = walk(unet, small, told, normal(latents, chance), zip(path, path[1:]), steered)
-    return x, torch.full((len(x),), t, device=x.device)
+    return x, torch.full((len(x),), end, device=x.device)
 
 
 def steered_to(unet, steering, *batch):
@@ -173,7 +177,7 @@ def train(args):
         return *reached(network, *batch, chance, machine), drafts
 
     def loss_of(large, small, told, chance, common):
-        # Two thirds of each batch are for pictures, if these are judged.
+        # Two thirds of each batch or more are for pictures, if these are judged.
         first = max(1, len(large) // 3) if loss_of_pictures else len(large)
         latents = codec.encode(large)
         x, t = plain(latents[:first], chance)

@@ -44,8 +44,10 @@ pub const QUICK: f64 = 30.0;
 /// Whether there is something to compute with.
 #[derive(Clone, Debug)]
 pub enum Model {
-    /// It is being loaded; the text says how far.
-    Loading(String),
+    /// It is being loaded.
+    Loading,
+    /// It is being fetched; the text says how far.
+    Downloading(String),
     /// It is there.
     Ready(Box<Ready>),
     /// It is not, and why.
@@ -149,7 +151,7 @@ impl State {
             opens: 0,
             opens_result: None,
             selecting: None,
-            model: Model::Loading("loading the model".into()),
+            model: Model::Loading,
             setup: start.setup.clone(),
             rested: settings.clone(),
             settings,
@@ -233,10 +235,10 @@ impl State {
             self.flags = Patch::default();
             self.preset = None;
             self.whole.forget();
-        } else {
+        } else if self.ready().is_some() {
             self.remembered.settings = Some(self.settings.clone());
         }
-        self.model = Model::Loading("loading the model".into());
+        self.model = Model::Loading;
         self.desk.stop(Slot::Whole);
         self.desk.stop(Slot::Live);
         self.whole.stop();
@@ -245,6 +247,11 @@ impl State {
         if self.desk.load(setup) {
             self.queue.hear(QueueReport::Ended(false));
         }
+    }
+
+    /// Gives up fetching the model; the worker says when it has.
+    pub fn stop_download(&self) {
+        self.desk.stop_download();
     }
 
     fn slot(&mut self, slot: Slot) -> &mut Shown {

@@ -18,9 +18,16 @@ impl State {
         for report in reports {
             match report {
                 Report::Note(text) => self.note(text),
+                Report::Download(_, done, total) if done == total && total > 0 => {
+                    self.model = Model::Loading;
+                }
                 Report::Download(file, done, total) => {
                     let percent = 100 * done / total.max(1);
-                    self.model = Model::Loading(format!("downloading {file}: {percent} %"));
+                    self.model = Model::Downloading(format!("downloading {file}: {percent} %"));
+                }
+                Report::DownloadStopped => {
+                    let text = "The download was stopped. Next time it goes on from there.";
+                    self.model = Model::Failed(text.into());
                 }
                 Report::Ready(ready) => self.is_ready(ready),
                 Report::NotReady(error) => {

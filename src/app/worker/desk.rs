@@ -144,14 +144,24 @@ impl Wishes {
 }
 
 impl Desk {
-    /// Another model, device or precision. Whatever is drawn is stopped; loading that is under way is
-    /// finished first. True if a queue was waiting, which is given up.
+    /// Another model, device or precision. Whatever is drawn or downloaded is stopped; a model that is being
+    /// read is finished first. True if a queue was waiting, which is given up.
     pub fn load(&self, setup: Setup) -> bool {
         let mut wishes = self.lock();
         wishes.setup = Some(setup);
         wishes.stop_if(|_| true);
         self.0.changed.notify_all();
         wishes.queue.take().is_some()
+    }
+
+    /// Gives up a download that is under way.
+    pub fn stop_download(&self) {
+        self.lock().stop_if(|running| running == Running::Setup);
+    }
+
+    /// Whether another setup waits for its turn.
+    pub(super) fn has_setup(&self) -> bool {
+        self.lock().setup.is_some()
     }
 
     /// What is to be drawn in `slot` from now on. A run for another drawing there is stopped, and so is
@@ -199,7 +209,7 @@ impl Desk {
         self.0.changed.notify_all();
     }
 
-    /// The worker is to end; true if it will at once, rather than when something is downloaded.
+    /// The worker is to end; true if it will at once, rather than when a model has been read.
     pub fn close(&self) -> bool {
         let mut wishes = self.lock();
         wishes.closing = true;
@@ -301,6 +311,15 @@ mod tests {
         Queue { job, settings }
     }
 
+    fn setup() -> Setup {
+        Setup {
+            model: ModelSource::Bundled,
+            device: DeviceChoice::Cpu,
+            precision: Precision::Auto,
+            memory_limit: None,
+        }
+    }
+
     /// What is being worked on, and whether it is to be stopped.
     fn next(desk: &Desk) -> (String, Cancel) {
         let (errand, cancel) = desk.next(true).expect("an errand");
@@ -357,6 +376,26 @@ mod tests {
         desk.enqueue(queue());
         let (_, cancel) = next(&desk);
         assert!(!desk.stop_queue() && cancel.is_cancelled());
+    }
+
+    #[test]
+    fn a_download_is_stopped_on_demand_and_by_another_setup() {
+        let desk = Desk::default();
+        desk.load(setup());
+        let (name, cancel) = next(&desk);
+        assert_eq!((name.as_str(), cancel.is_cancelled()), ("setup", false));
+        desk.stop_download();
+        assert!(cancel.is_cancelled() && !desk.has_setup());
+        desk.load(setup());
+        let (_, cancel) = next(&desk);
+        desk.load(setup());
+        assert!(cancel.is_cancelled() && desk.has_setup());
+        // What is drawn is no download.
+        next(&desk);
+        desk.draw(Slot::Live, drawing(1, Needs::default()));
+        let (_, cancel) = next(&desk);
+        desk.stop_download();
+        assert!(!cancel.is_cancelled());
     }
 
     #[test]

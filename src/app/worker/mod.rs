@@ -76,7 +76,7 @@ fn work(desk: &Desk, inbox: &Inbox) {
             Errand::Setup(setup) => {
                 // Its memory is needed for the next one.
                 loaded = None;
-                match caught(|| load(&setup, inbox)) {
+                match caught(|| load(&setup, inbox, &cancel)) {
                     Ok((engine, ready)) => {
                         inbox.say(Report::Ready(Box::new(ready)));
                         loaded = Some(Loaded {
@@ -85,6 +85,9 @@ fn work(desk: &Desk, inbox: &Inbox) {
                             memory_limit: setup.memory_limit,
                         });
                     }
+                    // Stopped for another setup: that one's turn comes next.
+                    Err(Error::Cancelled) if desk.has_setup() => (),
+                    Err(Error::Cancelled) => inbox.say(Report::DownloadStopped),
                     Err(error) => inbox.say(Report::NotReady(error.to_string())),
                 }
             }
@@ -126,12 +129,14 @@ fn work(desk: &Desk, inbox: &Inbox) {
     let _ = catch_unwind(AssertUnwindSafe(|| drop(loaded)));
 }
 
-/// Opens the device, loads the model, and measures how fast they are.
-fn load(setup: &Setup, inbox: &Inbox) -> Result<(Engine, Ready)> {
+/// Opens the device, loads the model, and measures how fast they are. Only a download heeds `cancel`; what
+/// else takes long here is over within seconds.
+fn load(setup: &Setup, inbox: &Inbox, cancel: &Cancel) -> Result<(Engine, Ready)> {
     let mut notice = |text: &str| inbox.say(Report::Note(text.to_string()));
     let target = doctor::open(setup.device, setup.precision, &mut notice)?;
     let engine = Engine::load(&setup.model, &target, &mut |file, done, total| {
         inbox.say(Report::Download(file.to_string(), done, total));
+        cancel.check()
     })?;
     let model = engine.model();
     let estimator = Estimator::of(model);

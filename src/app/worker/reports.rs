@@ -116,6 +116,8 @@ pub enum Report {
     Ready(Box<Ready>),
     /// They are not.
     NotReady(String),
+    /// A model is no longer being fetched, as was asked for.
+    DownloadStopped,
     /// A run begins.
     Begun(Slot, u64, Side),
     /// Part of a run is done, 0..=1.

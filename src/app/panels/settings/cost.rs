@@ -11,16 +11,24 @@ use crate::model::ModelSource;
 
 pub fn show(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
     match &state.model {
-        Model::Loading(text) => {
+        Model::Loading => {
+            ui.label("loading the model");
+        }
+        Model::Downloading(text) => {
             ui.label(text);
+            if ui.button("Stop downloading").clicked() {
+                state.stop_download();
+            }
         }
         Model::Failed(error) => {
             ui.colored_label(style::error(ui), error);
-            if ui
+            let mut setup = state.setup.clone();
+            if ui.button("Try again").clicked() {
+                state.set_setup(setup);
+            } else if ui
                 .button("Use the bundled model on the processor")
                 .clicked()
             {
-                let mut setup = state.setup.clone();
                 setup.model = ModelSource::Bundled;
                 setup.device = DeviceChoice::Cpu;
                 setup.precision = Precision::Auto;
