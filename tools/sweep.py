@@ -12,6 +12,7 @@ It needs what tools/train needs. PSNR and SSIM are of RGB. `feat` is tools/train
 
 import argparse
 import csv
+import json
 import math
 import resource
 import subprocess
@@ -28,14 +29,18 @@ from metrics import psnr, ssim  # noqa: E402
 from perceptual import FeatureDistance  # noqa: E402
 from validate import bicubic, centre, tensor  # noqa: E402
 
-# What every setting starts from, written out so that a change of the program's defaults does not change the sweep.
-BASE = {
-    "solver": "ddim", "steps": 5, "particles": 4, "bandwidth": 11.3, "patch-size": 4, "gamma-0": 1.0,
-    "window": "0..1", "select": "nearest-mean", "color-fix": "robust", "seed": 7,
-}  # fmt: skip
+BUNDLED = Path(__file__).parent.parent / "assets" / "model" / "minkds.json"
+
+
+def recommended():
+    """What the bundled model recommends, as the command line has it; every setting starts from there."""
+    told = {key.replace("_", "-"): value for key, value in json.loads(BUNDLED.read_text())["settings"].items()}
+    return told | {"window": "{}..{}".format(*told["window"]), "seed": 7}
+
+
 VANILLA = {"vanilla": True, "particles": 1}
 
-# Name -> what differs from BASE. `vanilla` and `clean` are flags without a value. The order is the order of the runs.
+# Name -> what differs from `recommended`, in the order of the runs. `vanilla` and `clean` are flags without a value.
 SETTINGS = {
     "base": {},
     "base, seed 8": {"seed": 8},
@@ -75,7 +80,7 @@ def consistent(small):
 
 def arguments(setting):
     result = []
-    for key, value in {**BASE, **setting}.items():
+    for key, value in {**recommended(), **setting}.items():
         result += [f"--{key}"] if value is True else [f"--{key}", str(value)]
     return result
 
