@@ -12,7 +12,6 @@ It needs what tools/train needs. PSNR and SSIM are of RGB. `feat` is tools/train
 
 import argparse
 import csv
-import json
 import math
 import resource
 import subprocess
@@ -27,20 +26,16 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parent / "train"))
 from metrics import psnr, ssim  # noqa: E402
 from perceptual import FeatureDistance  # noqa: E402
+from run import about  # noqa: E402
 from validate import bicubic, centre, tensor  # noqa: E402
 
-BUNDLED = Path(__file__).parent.parent / "assets" / "model" / "minkds.json"
-
-
-def recommended():
-    """What the bundled model recommends, as the command line has it; every setting starts from there."""
-    told = {key.replace("_", "-"): value for key, value in json.loads(BUNDLED.read_text())["settings"].items()}
-    return told | {"window": "{}..{}".format(*told["window"]), "seed": 7}
-
-
+# What every setting starts from: what the bundled model recommends, as the command line has it.
+RECOMMENDED = about(Path(__file__).parent.parent / "assets" / "model")["settings"]
+BASE = {key.replace("_", "-"): value for key, value in RECOMMENDED.items()}
+BASE |= {"window": "{}..{}".format(*RECOMMENDED["window"]), "seed": 7}
 VANILLA = {"vanilla": True, "particles": 1}
 
-# Name -> what differs from `recommended`, in the order of the runs. `vanilla` and `clean` are flags without a value.
+# Name -> what differs from BASE, in the order of the runs. `vanilla` and `clean` are flags without a value.
 SETTINGS = {
     "base": {},
     "base, seed 8": {"seed": 8},
@@ -80,7 +75,7 @@ def consistent(small):
 
 def arguments(setting):
     result = []
-    for key, value in {**recommended(), **setting}.items():
+    for key, value in {**BASE, **setting}.items():
         result += [f"--{key}"] if value is True else [f"--{key}", str(value)]
     return result
 

@@ -99,7 +99,7 @@ fn is_missing(error: &ApiError) -> bool {
 /// `file`, or why the hub does not give it; the outer error is that of `progress`.
 ///
 /// hf-hub cannot be told to stop, so it works in a thread of its own. When nobody hears of it any more, that unwinds
-/// with the next bytes, and leaves the lock and what has come.
+/// with the next bytes: what has come is kept, and its lock is released.
 fn get(
     api: &Arc<ApiRepo>,
     file: &str,

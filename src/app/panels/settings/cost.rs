@@ -22,13 +22,13 @@ pub fn show(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
         }
         Model::Failed(error) => {
             ui.colored_label(style::error(ui), error);
-            let mut setup = state.setup.clone();
             if ui.button("Try again").clicked() {
-                state.set_setup(setup);
+                state.set_setup(state.setup.clone());
             } else if ui
                 .button("Use the bundled model on the processor")
                 .clicked()
             {
+                let mut setup = state.setup.clone();
                 setup.model = ModelSource::Bundled;
                 setup.device = DeviceChoice::Cpu;
                 setup.precision = Precision::Auto;
