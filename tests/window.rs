@@ -11,5 +11,7 @@ mod files;
 mod looks;
 #[path = "window/room.rs"]
 mod room;
+#[path = "window/together.rs"]
+mod together;
 #[path = "window/trying.rs"]
 mod trying;

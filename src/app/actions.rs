@@ -54,6 +54,8 @@ pub enum Action {
     Close,
 }
 
+const NOTHING_TO_SAVE: &str =
+    "there is no whole result of this picture to save yet: enlarge it first";
 const COMMAND: Modifiers = Modifiers::COMMAND;
 const COMMAND_SHIFT: Modifiers = Modifiers::COMMAND.plus(Modifiers::SHIFT);
 
@@ -86,10 +88,15 @@ pub const TABLE: &[(Modifiers, Key, Action, &str)] = &[
         Action::SaveComparison,
         "save the comparison",
     ),
-    (COMMAND, Key::Enter, Action::EnlargeAll, "enlarge all"),
+    (
+        COMMAND,
+        Key::Enter,
+        Action::EnlargeAll,
+        "enlarge the picture",
+    ),
     (COMMAND, Key::Z, Action::Undo, "undo settings"),
     (COMMAND, Key::Q, Action::Close, "close"),
-    (COMMAND, Key::Num0, Action::Fit, "show all of the picture"),
+    (COMMAND, Key::Num0, Action::Fit, "all of the picture"),
     (
         COMMAND,
         Key::Num1,
@@ -108,7 +115,12 @@ pub const TABLE: &[(Modifiers, Key, Action, &str)] = &[
         Action::Fit,
         "all of the picture",
     ),
-    (Modifiers::NONE, Key::Z, Action::FullSize, "100 %"),
+    (
+        Modifiers::NONE,
+        Key::Z,
+        Action::FullSize,
+        "100 %: one pixel for each of the screen",
+    ),
     (Modifiers::NONE, Key::Plus, Action::ZoomIn, "zoom in"),
     (Modifiers::NONE, Key::Equals, Action::ZoomIn, "zoom in"),
     (Modifiers::NONE, Key::Minus, Action::ZoomOut, "zoom out"),
@@ -192,8 +204,16 @@ pub const TABLE: &[(Modifiers, Key, Action, &str)] = &[
 pub fn key_of(action: Action, context: &egui::Context) -> String {
     let found = TABLE.iter().find(|(.., of, _)| *of == action);
     found.map_or(String::new(), |(modifiers, key, ..)| {
-        context.format_shortcut(&KeyboardShortcut::new(*modifiers, *key))
+        shortcut(*modifiers, *key, context)
     })
+}
+
+/// A key as it is written on it, with its modifiers.
+pub fn shortcut(modifiers: Modifiers, key: Key, context: &egui::Context) -> String {
+    match modifiers.is_none() {
+        true => key.symbol_or_name().into(),
+        false => context.format_shortcut(&KeyboardShortcut::new(modifiers, key)),
+    }
 }
 
 /// What the keys of this frame ask for; none while somebody types.
@@ -238,15 +258,11 @@ impl Action {
             Action::Open => state.ask_open(),
             Action::Save => match state.run_to_save().map(|run| run.id) {
                 Some(run) => state.save(run),
-                None => {
-                    state.note("there is no whole result to save yet: enlarge all first".into())
-                }
+                None => state.note(NOTHING_TO_SAVE.into()),
             },
             Action::SaveAs => match state.run_to_save().map(|run| run.id) {
                 Some(run) => state.save_as(run),
-                None => {
-                    state.note("there is no whole result to save yet: enlarge all first".into())
-                }
+                None => state.note(NOTHING_TO_SAVE.into()),
             },
             Action::SaveComparison => state.save_comparison(),
             Action::Copy => state.copy(context),

@@ -5,13 +5,14 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
 
 use eframe::egui;
 
-use super::compose;
+use super::compose::{self, Comparison, Half};
 use super::input::{Input, Place};
 use super::raster::Raster;
-use super::state::{Layer, Run};
+use super::state::Run;
 use crate::error::{Error, Result, caught};
 use crate::image_io::{self, Existing, Format, Saving, blend};
 use crate::job::{self, Provenance, Task};
@@ -27,6 +28,8 @@ pub fn provenance_file(file: &Path) -> PathBuf {
 const ENDINGS: [&str; 9] = [
     "png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp", "gif", "jxl",
 ];
+/// A dialog that is gone after this long was never seen.
+const UNSEEN: Duration = Duration::from_millis(150);
 /// What the bundled model makes of the example with its own settings (see `assets/README.md`).
 const EXAMPLE_RESULT: &[u8] = include_bytes!("../../assets/example_x4.png");
 
@@ -46,25 +49,22 @@ pub enum Done {
     SaveTo(u64, PathBuf),
     /// It was, with these warnings.
     Saved(u64, Result<(PathBuf, Vec<String>), String>),
-    /// A comparison was saved.
-    Compared(Result<PathBuf, String>),
+    /// A comparison is to be saved there.
+    CompareTo(Comparison, PathBuf),
+    /// It was, with a word about its size.
+    Compared(Result<(PathBuf, String), String>),
     /// A model's folder was chosen.
     ModelFolder(PathBuf),
     /// A folder for the queue's results was chosen.
     QueueFolder(PathBuf),
     /// The result lies in the clipboard.
     Copied(Result<(), String>),
-}
-
-/// One picture of a comparison.
-pub struct Half {
-    /// What it is called.
-    pub title: String,
-    /// Its pictures, the lowest first.
-    pub layers: Vec<Layer>,
+    /// There is nothing here that shows dialogs.
+    NoDialog,
 }
 
 /// A run to be saved.
+#[derive(Clone)]
 pub struct SaveJob {
     /// The run.
     pub run: Run,
@@ -214,29 +214,26 @@ impl Errands {
         });
     }
 
-    /// Saves a comparison of `region`, asking where.
-    pub fn save_comparison(
-        &self,
-        halves: Vec<Half>,
-        region: Region,
-        caption: String,
-        folder: Option<PathBuf>,
-        name: String,
-    ) {
+    /// Asks where a comparison is to be saved.
+    pub fn ask_comparison(&self, comparison: Comparison, folder: Option<PathBuf>, name: String) {
         let dialog = in_folder(folder)
             .set_title("Save the comparison")
             .set_file_name(name);
         self.ask(dialog.save_file(), move |file| {
-            let path = file.path().to_path_buf();
-            Done::Compared(said(|| compose::save(&halves, region, &caption, &path)))
+            Done::CompareTo(comparison, file.path().to_path_buf())
         });
+    }
+
+    /// Saves a comparison.
+    pub fn compare(&self, comparison: Comparison, path: PathBuf) {
+        self.send(move || Done::Compared(said(|| comparison.save(&path))));
     }
 
     /// Puts a picture into the clipboard.
     pub fn copy(&self, half: Half, region: Region, context: egui::Context) {
         self.send(move || {
             let copy = || {
-                let (width, height, pixels) = compose::half(&half.layers, region);
+                let (width, height, pixels) = compose::whole_half(&half.layers, region)?;
                 let bytes: Vec<u8> = pixels.into_flattened();
                 let image = egui::ColorImage::from_rgba_unmultiplied([width, height], &bytes);
                 context.copy_image(image);
@@ -269,10 +266,15 @@ impl Errands {
         let (results, wake) = (self.results.clone(), self.wake.clone());
         let thread = std::thread::Builder::new().name("minkds-dialog".into());
         let _ = thread.spawn(move || {
-            if let Some(answer) = pollster::block_on(dialog) {
-                let _ = results.send(then(answer));
-                wake();
-            }
+            let start = Instant::now();
+            let done = match pollster::block_on(dialog) {
+                Some(answer) => then(answer),
+                // Nobody closes a dialog as quickly as that: there was none.
+                None if start.elapsed() < UNSEEN => Done::NoDialog,
+                None => return,
+            };
+            let _ = results.send(done);
+            wake();
         });
     }
 }
@@ -282,16 +284,25 @@ fn pictures_in(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut files: Vec<PathBuf> = entries
         .map(|entry| entry.path())
-        .filter(|path| has_picture_ending(path) && path.is_file())
+        .filter(|path| is_named_as_picture(path) && path.is_file())
+        .filter(|path| !is_result(path))
         .collect();
     files.sort();
     files
 }
 
-/// Whether a file's name is that of a picture.
-fn has_picture_ending(path: &Path) -> bool {
+/// Whether the file is a result of this program: it is called so, and says so.
+fn is_result(path: &Path) -> bool {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    stem.contains("_x4") && matches!(image_io::provenance(path), Ok(Some(_)))
+}
+
+/// Whether a file's name is that of a picture, and not hidden.
+fn is_named_as_picture(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
     let ending = path.extension().and_then(|ending| ending.to_str());
-    ending.is_some_and(|ending| ENDINGS.contains(&ending.to_ascii_lowercase().as_str()))
+    let is_picture = |ending: &str| ENDINGS.contains(&ending.to_ascii_lowercase().as_str());
+    !name.starts_with(b".") && ending.is_some_and(is_picture)
 }
 
 /// The error in words; a panic becomes one.

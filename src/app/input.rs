@@ -17,7 +17,7 @@ use crate::pipeline::{Region, Rgb};
 const EXAMPLE: &[u8] = include_bytes!("../../assets/example.png");
 
 /// Where a picture comes from, and can be read again.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub enum Place {
     /// A file.
     File(PathBuf),

@@ -45,6 +45,15 @@ impl View {
         self.fit = true;
     }
 
+    /// The same look at a picture that is `ratio` times as large.
+    pub fn scaled(&self, ratio: f64) -> Self {
+        View {
+            center: self.center.map(|place| place * ratio),
+            zoom: self.zoom / ratio,
+            fit: self.fit,
+        }
+    }
+
     /// To be called in every frame: fits the picture if it is to be, and otherwise sees to it that there is
     /// something to see.
     pub fn settle(&mut self, size: [usize; 2], pane: Rect, ppp: f32) {

@@ -87,7 +87,7 @@ fn the_vanilla_half_is_the_same_particle_from_the_same_noise() {
     });
     room.until_quiet();
     room.click("Vanilla | KDS");
-    room.click("Enlarge all");
+    room.click("Enlarge picture");
     room.until_quiet();
     let state = &room.window().state;
     let plain = state.whole.plain.clone().unwrap();
@@ -281,7 +281,7 @@ fn an_older_comparison_is_not_shown_beside_a_newer_result() {
     room.until_quiet();
     assert!(room.window().state.live.plain.is_some());
     room.click("Divider");
-    room.click("Agreement of the particles");
+    room.click("Distance between versions");
     room.slide("Steps", 5.0);
     room.until_quiet();
     let live = &room.window().state.live;

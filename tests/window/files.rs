@@ -218,11 +218,13 @@ fn saved_as_made_without_a_window(room: &mut Room, name: &str) -> PathBuf {
     room.slide("Strength", 0.7);
     room.until_quiet();
     assert!(!room.is_enabled("Save"), "there is nothing to save yet");
-    room.click("Enlarge all");
+    room.click("Enlarge picture");
     room.until_quiet();
     assert!(room.window().state.has_unsaved());
     room.click("Save");
-    room.until("saved", |window| !window.state.has_unsaved());
+    room.until("saved", |window| {
+        !window.state.is_saving() && !window.state.has_unsaved()
+    });
     let saved = room.path(name);
     assert!(saved.is_file(), "{}", room.last_word());
     is_made_without_a_window(room, &saved);
@@ -259,10 +261,12 @@ fn a_second_result_does_not_replace_the_first() {
     let mut room = Room::new(&[("photo.png", 20, 20)]);
     room.until_quiet();
     for _ in 0..2 {
-        room.click("Enlarge all");
+        room.click("Enlarge picture");
         room.until_quiet();
         room.key(Modifiers::COMMAND, Key::S);
-        room.until("saved", |window| !window.state.has_unsaved());
+        room.until("saved", |window| {
+            !window.state.is_saving() && !window.state.has_unsaved()
+        });
         room.slide("gamma_0", 0.8);
     }
     assert!(room.path("photo_x4.png").is_file() && room.path("photo_x4_2.png").is_file());
@@ -357,7 +361,7 @@ fn a_queue_is_held_goes_on_and_is_stopped() {
 fn unsaved_results_are_asked_about() {
     let mut room = Room::new(&[("photo.png", 20, 20)]);
     room.until_quiet();
-    room.click("Enlarge all");
+    room.click("Enlarge picture");
     room.until_quiet();
     assert!(!room.window_mut().state.close(), "it would be lost");
     room.harness.run_steps(2);
@@ -461,7 +465,7 @@ fn dropped_and_pasted_pictures_are_opened() {
     room.until_quiet();
     let input = room.window().state.input.clone().unwrap();
     assert_eq!((input.rgb.width, input.rgb.height), (18, 14));
-    room.click("Enlarge all");
+    room.click("Enlarge picture");
     room.until_quiet();
     let state = &room.window().state;
     let line = state.command_line(state.run_to_save().unwrap());
@@ -504,7 +508,7 @@ fn a_queue_that_waits_is_stopped_too() {
     });
     room.until("the model", |window| window.state.ready().is_some());
     room.until("the picture", |window| window.state.input.is_some());
-    room.click("Enlarge all");
+    room.click("Enlarge picture");
     room.until("the whole", |window| {
         matches!(window.state.whole.phase, Phase::Running { .. })
     });
@@ -527,7 +531,7 @@ fn a_whole_picture_is_not_lost_by_accident() {
     });
     room.until("the model", |window| window.state.ready().is_some());
     room.until("the picture", |window| window.state.input.is_some());
-    room.click("Enlarge all");
+    room.click("Enlarge picture");
     room.until("the whole", |window| {
         matches!(window.state.whole.phase, Phase::Running { .. })
     });
@@ -561,7 +565,7 @@ fn a_whole_picture_is_not_lost_by_accident() {
 fn a_run_of_another_picture_is_opened_again() {
     let mut room = Room::new(&[("photo.png", 24, 20)]);
     room.until_quiet();
-    room.click("Enlarge all");
+    room.click("Enlarge picture");
     room.until_quiet();
     let first = room.window().state.run_to_save().unwrap().clone();
     let shown = room.window().state.whole.steered.clone().unwrap();

@@ -60,7 +60,7 @@ fn every_way_of_comparing_looks_as_it_should() {
     }
     let mut room = room(1.0, Theme::Dark);
     look(&mut room, "trying");
-    room.click("Enlarge all");
+    room.click("Enlarge picture");
     room.until_quiet();
     let modes = [
         (Key::Num1, "divider"),

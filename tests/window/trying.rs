@@ -33,7 +33,7 @@ fn the_examples_result_is_what_the_program_makes_of_it() {
     });
     room.until_quiet();
     let shipped = room.window().state.whole.steered.clone().unwrap().picture;
-    room.click("Enlarge all");
+    room.click("Enlarge picture");
     room.until_quiet();
     let drawn = room.window().state.whole.steered.clone().unwrap();
     assert!(drawn.seconds.is_some(), "it was not drawn");
@@ -173,7 +173,7 @@ fn the_tried_part_predicts_the_whole() {
     room.until_quiet();
     let part = room.window().state.live.steered.clone().unwrap();
     assert_eq!((part.region.width, part.region.height), (40, 40));
-    room.click("Enlarge all");
+    room.click("Enlarge picture");
     room.until_quiet();
     let whole = room.window().state.whole.steered.clone().unwrap();
     let (width, [columns, rows]) = (whole.picture.size()[0], part.picture.size());
@@ -201,7 +201,7 @@ fn a_run_is_cancelled_by_escape_and_the_window_goes_on() {
     room.until("a run", |window| {
         matches!(window.state.live.phase, Phase::Running { .. })
     });
-    room.click("Enlarge all");
+    room.click("Enlarge picture");
     room.until("the whole", |window| {
         let is_running = matches!(window.state.whole.phase, Phase::Running { .. });
         is_running

@@ -54,7 +54,7 @@ def realistic(picture, rng):
     return to_bytes(x)
 
 
-def degraded(picture, rng, told_share=0.2, clean_share=0.5):
+def degraded(picture, rng, told_share=0.12, clean_share=0.7):
     """What the training sees: a small picture, and what is told of it.
 
     A share are clean and said to be; of the others a share are clean, too, for nobody has told whether they are.

@@ -316,12 +316,13 @@ impl Scene<'_> {
 
     /// What a pane lacks, in words.
     fn missing(&self, pane: Pane) -> Option<String> {
-        let front = self.state.front();
+        let state = &*self.state;
+        let front = state.front();
         let is_there = match pane {
             Pane::Before | Pane::Kds | Pane::Pin(_) | Pane::Inspected => true,
             Pane::Vanilla => front.plain.is_some() || !front.previews.is_empty(),
             Pane::Spread => front.spread.is_some(),
-            Pane::Difference => !self.state.layers(pane).is_empty(),
+            Pane::Difference => !state.layers(pane).is_empty(),
         };
         if is_there {
             return None;
@@ -329,9 +330,15 @@ impl Scene<'_> {
         Some(if front.is_busy() {
             "being drawn".into()
         } else if front.steered.is_none() {
-            "nothing was drawn yet: enlarge all, or try settings in a part".into()
+            "nothing was drawn yet: enlarge the picture, or try settings in a part".into()
+        } else if !front.can_draw() {
+            "not drawn: this result was made by another model, or before".into()
+        } else if state.queue.is_running() {
+            "not drawn: the queue is running".into()
+        } else if state.asks_for_comparison() {
+            "not drawn: tick \"compare all of it with vanilla\" on the right".into()
         } else {
-            "not drawn: say \"compare all of it with vanilla\" on the right".into()
+            "cancelled: choose this way of comparing again".into()
         })
     }
 

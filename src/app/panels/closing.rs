@@ -5,7 +5,7 @@ use eframe::egui;
 use crate::app::state::State;
 
 pub fn show(context: &egui::Context, state: &mut State) {
-    let unsaved = state.history.unsaved().count();
+    let unsaved = state.unsaved().count();
     let modal = egui::Modal::new(egui::Id::unique("closing")).show(context, |ui| {
         ui.set_max_width(380.0);
         ui.heading("Close the window?");
@@ -30,11 +30,11 @@ pub fn show(context: &egui::Context, state: &mut State) {
                 state.close_anyway();
             }
             if ui.button("Stay").clicked() {
-                state.asks_to_close = false;
+                state.stay();
             }
         });
     });
     if modal.should_close() {
-        state.asks_to_close = false;
+        state.stay();
     }
 }

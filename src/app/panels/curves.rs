@@ -2,7 +2,7 @@
 //! steered. Pointing at a step shows the picture as it was then.
 
 use eframe::egui::{self, Ui};
-use egui_plot::{Corner, Legend, Line, Plot, PlotPoints, Points, VLine};
+use egui_plot::{Line, Plot, PlotPoints, Points, VLine};
 
 use crate::app::actions::Action;
 use crate::app::state::State;
@@ -10,16 +10,16 @@ use crate::app::style;
 use crate::app::worker::{Side, Step};
 
 /// Of the plot: what is left in the column, within these.
-const LEAST_HEIGHT: f32 = 110.0;
+const LEAST_HEIGHT: f32 = 90.0;
 const MOST_HEIGHT: f32 = 240.0;
 /// Below the plot.
 const WORDS: f32 = 30.0;
 
 pub fn show(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
-    let header = ui.selectable_label(state.look.shows_curves, "Agreement of the particles");
+    let header = ui.selectable_label(state.look.shows_curves, "Distance between versions");
     let header = header.on_hover_text(
-        "How far the particles lie apart at each step: steering should pull the curve down. Vanilla is drawn \
-         beside it for comparison",
+        "How far the particles lie apart at each step: the lower, the more they agree, and steering should pull the \
+         curve down. Vanilla is drawn beside it for comparison",
     );
     if header.clicked() {
         actions.push(Action::Curves);
@@ -67,12 +67,16 @@ pub fn show(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
         .allow_drag(false)
         .allow_boxed_zoom(false)
         .x_axis_label("step")
-        .y_axis_min_width(28.0)
-        .legend(
-            Legend::default()
-                .background_alpha(0.6)
-                .position(Corner::LeftTop),
-        );
+        .y_axis_min_width(28.0);
+    ui.horizontal(|ui| {
+        for (name, color) in [
+            ("KDS", style::ACCENT),
+            ("vanilla", style::VANILLA),
+            ("gamma, 0 to 1", egui::Color32::GRAY),
+        ] {
+            ui.label(egui::RichText::new(name).size(11.5).color(color));
+        }
+    });
     let shown = plot.show(ui, |plot| {
         let line = |name: &str, points: Vec<[f64; 2]>| {
             Line::new(name.to_string(), PlotPoints::from(points))

@@ -40,6 +40,8 @@ impl Thumbnails {
             .iter()
             .position(|pin| *pin == Some(run.id));
         ui.vertical(|ui| {
+            // The frame lies around the picture.
+            ui.add_space(3.0);
             let (place, response) = ui.allocate_exact_size(vec2(SIDE, SIDE), Sense::click());
             response.widget_info(|| {
                 let label = format!("run {}: {}", run.id, run.title());
@@ -97,7 +99,7 @@ impl Thumbnails {
                 Some(_) => "pinned B",
                 None => "pin",
             };
-            let label = ui.selectable_label(pin.is_some(), egui::RichText::new(name).small());
+            let label = ui.selectable_label(pin.is_some(), name);
             let label = label.accessible_name(format!("{name}, run {}", run.id));
             if label
                 .on_hover_text("Pin two runs to compare them with each other")

@@ -2,11 +2,9 @@
 
 use eframe::egui;
 
-use crate::app::actions::TABLE;
+use crate::app::actions::{TABLE, shortcut};
 
 const COLUMNS: usize = 2;
-/// Other keys for what has one already.
-const ALIASES: [egui::Key; 2] = [egui::Key::Equals, egui::Key::F1];
 const POINTER: [(&str, &str); 5] = [
     ("drag", "the picture, the line, the marked part by its tab"),
     ("wheel, pinch", "zoom about the pointer"),
@@ -27,15 +25,20 @@ pub fn show(context: &egui::Context) -> bool {
             .num_columns(2 * COLUMNS)
             .spacing([18.0, 5.0])
             .show(ui, |ui| {
-                let keys = TABLE.iter().filter(|(_, key, ..)| !ALIASES.contains(key));
-                let keys = keys.map(|(modifiers, key, _, words)| {
-                    let shortcut = egui::KeyboardShortcut::new(*modifiers, *key);
-                    (ui.ctx().format_shortcut(&shortcut), *words)
+                let keys = TABLE.iter().map(|(modifiers, key, _, words)| {
+                    (shortcut(*modifiers, *key, ui.ctx()), *words)
                 });
                 let pointer = POINTER
                     .iter()
                     .map(|(what, words)| (what.to_string(), *words));
-                let all: Vec<_> = keys.chain(pointer).collect();
+                // What has several keys stands there once.
+                let mut all: Vec<(String, &str)> = Vec::new();
+                for (key, words) in keys.chain(pointer) {
+                    match all.iter_mut().find(|(_, known)| *known == words) {
+                        Some((keys, _)) => keys.push_str(&format!(", {key}")),
+                        None => all.push((key, words)),
+                    }
+                }
                 for (index, (key, words)) in all.iter().enumerate() {
                     ui.strong(key);
                     ui.label(*words);

@@ -86,13 +86,22 @@ fn time(seconds: f64) -> String {
     }
 }
 
+/// The same, estimated.
+fn about(seconds: f64) -> String {
+    match seconds {
+        s if s < 1.0 => time(s),
+        s => format!("about {}", time(s)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::time;
+    use super::{about, time};
 
     #[test]
     fn times_read_well() {
         let said: Vec<String> = [0.2, 3.4, 89.0, 120.0, 7200.0].map(time).into();
         assert_eq!(said, ["under a second", "3 s", "89 s", "2 min", "2.0 h"]);
+        assert_eq!([0.2, 3.4].map(about), ["under a second", "about 3 s"]);
     }
 }

@@ -21,7 +21,7 @@ pub fn show(ui: &mut Ui, area: Rect, state: &mut State, tiles: &mut Tiles) {
         let text = if state.front().is_busy() {
             "being drawn"
         } else {
-            "nothing was drawn yet: enlarge all, or try settings in a part"
+            "nothing was drawn yet: enlarge the picture, or try settings in a part"
         };
         let ink = ui.visuals().text_color();
         ui.painter().text(

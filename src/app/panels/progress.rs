@@ -29,6 +29,10 @@ pub fn show(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
         } else if let Some(opening) = &state.opening {
             ui.label(format!("opening {opening}"));
         }
+        if state.is_saving() {
+            ui.spinner();
+            ui.label("saving");
+        }
         if let Some(note) = state.notes.last() {
             let text = egui::RichText::new(&note.text);
             let text = if note.is_error {

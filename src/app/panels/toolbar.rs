@@ -8,6 +8,10 @@ use crate::image_io::resize::Filter;
 
 pub fn show(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
     ui.horizontal_wrapped(|ui| {
+        // In one row where a window is not too narrow, so that the picture below stays where it is.
+        ui.spacing_mut().item_spacing.x = 4.0;
+        ui.spacing_mut().button_padding.x = 6.0;
+        ui.spacing_mut().slider_width = 70.0;
         files(ui, state, actions);
         ui.separator();
         for mode in Mode::ALL {
@@ -82,7 +86,7 @@ fn files(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
     let button = ui.add_enabled(can_save, egui::Button::new("Save"));
     if button
         .on_hover_text(format!("Save the whole result beside its input ({save})"))
-        .on_disabled_hover_text("There is no whole result yet: enlarge all first")
+        .on_disabled_hover_text("There is no whole result of this picture yet: enlarge it first")
         .clicked()
     {
         actions.push(Action::Save);
@@ -116,28 +120,34 @@ fn details(ui: &mut Ui, state: &mut State) {
     if matches!(state.mode, Mode::Divider | Mode::Flicker | Mode::Difference) {
         ComboBox::new("reference", "")
             .selected_text(match look.reference {
-                Reference::Input => "against the input",
-                Reference::Vanilla => "against vanilla",
+                Reference::Input => "input",
+                Reference::Vanilla => "vanilla",
             })
-            .width(120.0)
+            .width(60.0)
             .show_ui(ui, |ui| {
-                ui.selectable_value(&mut look.reference, Reference::Input, "against the input");
-                ui.selectable_value(&mut look.reference, Reference::Vanilla, "against vanilla");
+                ui.selectable_value(&mut look.reference, Reference::Input, "input");
+                ui.selectable_value(&mut look.reference, Reference::Vanilla, "vanilla");
             })
             .response
             .accessible_name("Compare with")
             .on_hover_text("What the result is compared with");
     }
+    let shows_input = match state.mode {
+        Mode::Divider | Mode::Flicker | Mode::Difference => look.reference == Reference::Input,
+        Mode::Three => true,
+        Mode::SideBySide | Mode::Particles | Mode::Spread => false,
+    };
     if state.mode == Mode::Difference {
         let gain = egui::Slider::new(&mut look.gain, 1.0..=64.0)
             .logarithmic(true)
             .text("gain");
         ui.add(gain)
             .on_hover_text("How much differences are amplified");
-    } else {
+    }
+    if shows_input {
         ComboBox::new("before", "")
             .selected_text(filter_name(look.before))
-            .width(80.0)
+            .width(60.0)
             .show_ui(ui, |ui| {
                 for filter in [Filter::Bicubic, Filter::Lanczos, Filter::Nearest] {
                     ui.selectable_value(&mut look.before, filter, filter_name(filter));
@@ -169,7 +179,9 @@ fn zoom(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
     {
         actions.push(Action::FullSize);
     }
-    ui.monospace(format!("{:4.0} %", 100.0 * state.view.zoom));
+    // As wide whatever it says.
+    let zoom = egui::Label::new(format!("{:.0} %", 100.0 * state.view.zoom));
+    ui.add_sized([48.0, 18.0], zoom);
     let label = ui.selectable_label(state.look.loupe, "Loupe");
     if label
         .on_hover_text(format!("Both pictures magnified at the pointer ({loupe})"))

@@ -1,9 +1,9 @@
 //! Finished runs: settings, a thumbnail and a file each; at most the pinned ones as pictures in memory.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{BUSY, State};
+use super::{BUSY, Item, Made, State};
 use crate::app::input::{Input, Place};
 use crate::app::raster::Raster;
 use crate::app::worker::{Drawn, Setup, Side, Slot};
@@ -86,6 +86,8 @@ pub struct Run {
     pub seconds: Option<f64>,
     /// Where the person saved it.
     pub saved: Option<PathBuf>,
+    /// Whether its settings are those with which it was made; a file that was there may not say.
+    pub is_told: bool,
 }
 
 impl Run {
@@ -119,6 +121,9 @@ impl Run {
 
     /// What tells it from others.
     pub fn title(&self) -> String {
+        if !self.is_told {
+            return "whole: made elsewhere".into();
+        }
         let settings = &self.settings;
         let steering = if settings.vanilla {
             "vanilla".to_string()
@@ -239,6 +244,7 @@ impl State {
             finished: None,
             seconds: drawn.seconds,
             saved: None,
+            is_told: true,
         });
     }
 
@@ -333,40 +339,60 @@ impl State {
             seconds: run.seconds,
         };
         // Another model's particles cannot be drawn again by this one.
-        let can_draw = run.setup.model == self.setup.model;
+        let can_draw = run.is_told && run.setup.model == self.setup.model;
         match run.region {
             None => self.whole.set(input, None, run.settings, drawn, can_draw),
             region => self.live.set(input, region, run.settings, drawn, can_draw),
         }
     }
 
+    /// The run that a finished file of the queue became when it was looked at before.
+    pub(super) fn run_of(&self, item: &Item) -> Option<u64> {
+        let made = item.made.as_ref().map(|made| &made.settings);
+        let is_it = |run: &&Run| {
+            let settings = run.finished.as_ref().filter(|_| run.is_told);
+            run.finished.is_some() && settings == made && Some(&*run.file) == item.result()
+        };
+        self.history.runs.iter().find(is_it).map(|run| run.id)
+    }
+
     /// A finished file of the queue is a run like any other, saved already.
     pub(super) fn show_result_of_queue(&mut self) {
-        let Some(input) = self.input.clone() else {
+        let (Some(input), Some(item)) = (self.input.clone(), self.opens_item.take()) else {
             return;
         };
-        let Some((path, result)) = self.opens_result.take() else {
+        let Some(result) = item.result().map(Path::to_path_buf) else {
             return;
         };
-        if input.place.path() != Some(&path) {
+        if input.place.path() != Some(&item.path) {
             return;
         }
+        let is_told = item.made.is_some();
+        if !is_told {
+            let what = "was there already, and does not say that this model made it";
+            self.note(format!("{} {what}", result.display()));
+        }
+        let made = item.made.unwrap_or_else(|| Made {
+            settings: self.settings.clone(),
+            setup: self.setup.clone(),
+        });
         let id = self.new_id();
         self.history.add(Run {
             id,
             origin: Origin::of(&input),
-            setup: self.setup.clone(),
+            setup: made.setup,
             settings: Settings {
                 scale: self.settings.scale,
-                ..self.queue.settings.clone()
+                ..made.settings.clone()
             },
             region: None,
             choice: Choice::Particle(0),
             thumbnail: Arc::new(input.raster.reduced_to(THUMBNAIL)),
             file: result.clone(),
-            finished: Some(self.queue.settings.clone()),
+            finished: Some(made.settings),
             seconds: None,
             saved: Some(result),
+            is_told,
         });
         self.select(id);
     }
@@ -399,6 +425,7 @@ impl State {
             finished: None,
             seconds: None,
             saved: None,
+            is_told: true,
         });
     }
 }

@@ -13,21 +13,22 @@ mod saving;
 mod shown;
 mod wishes;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 pub use self::cost::Cost;
 pub use self::history::{History, Run};
 pub use self::panes::{Layer, Look, Mode, Pane, Particle, Reference, filter_name};
-pub use self::queue::{Item, ItemState, QueueState};
+pub use self::queue::{Item, ItemState, Made, QueueState};
 pub use self::remembered::Remembered;
-pub use self::saving::Writing;
+pub use self::saving::{ToSave, Writing};
 pub use self::shown::{Phase, Shown};
 
 use super::errands::Errands;
 use super::input::{Input, Place};
 use super::session::Session;
 use super::view::View;
-use super::worker::{Desk, QueueReport, Ready, Setup, Side, Slot};
+use super::worker::{Desk, Ready, Setup, Side, Slot};
 use crate::app::Start;
 use crate::pipeline::Region;
 use crate::settings::{Patch, Preset, Settings};
@@ -36,6 +37,8 @@ use crate::settings::{Patch, Preset, Settings};
 const REST: f64 = 0.25;
 /// Said when something would stop the whole picture.
 const BUSY: &str = "the whole picture is being drawn: wait for it, or cancel it (Escape)";
+/// Said when something would have to wait for all files of the queue.
+const QUEUE_BUSY: &str = "the queue is running: wait for its end, or stop it";
 /// Notes that are kept.
 const MOST_NOTES: usize = 50;
 /// A run for comparison that takes longer than this many seconds is made only when it is asked for.
@@ -71,8 +74,8 @@ pub struct State {
     pub opening: Option<String>,
     /// The number of the errand that opens it.
     opens: u64,
-    /// A file of the queue that is being opened, and its result.
-    opens_result: Option<(std::path::PathBuf, std::path::PathBuf)>,
+    /// A finished file of the queue that is being opened.
+    opens_item: Option<Item>,
     /// A run whose picture is being read.
     selecting: Option<u64>,
     /// Model and device.
@@ -115,6 +118,8 @@ pub struct State {
     pub may_close: bool,
     /// As soon as everything is saved, nothing does.
     closes_when_saved: bool,
+    /// What is being saved, and what comes after it.
+    saves: VecDeque<ToSave>,
     desk: Desk,
     errands: Errands,
     session: Session,
@@ -149,7 +154,7 @@ impl State {
             input: None,
             opening: None,
             opens: 0,
-            opens_result: None,
+            opens_item: None,
             selecting: None,
             model: Model::Loading,
             setup: start.setup.clone(),
@@ -172,6 +177,7 @@ impl State {
             asks_to_close: false,
             may_close: false,
             closes_when_saved: false,
+            saves: VecDeque::new(),
             desk,
             errands,
             session,
@@ -229,11 +235,19 @@ impl State {
 
     /// Another model, device or precision.
     pub fn set_setup(&mut self, setup: Setup) {
+        if self.whole.is_busy() {
+            return self.note(BUSY.into());
+        }
+        if self.queue.is_running() {
+            return self.note(QUEUE_BUSY.into());
+        }
         if setup.model != self.setup.model {
             // Its latents have other units: the old one's settings mean nothing to it.
             self.remembered.settings = None;
             self.flags = Patch::default();
             self.preset = None;
+            self.past.clear();
+            self.future.clear();
             self.whole.forget();
         } else if self.ready().is_some() {
             self.remembered.settings = Some(self.settings.clone());
@@ -244,9 +258,7 @@ impl State {
         self.whole.stop();
         self.live.forget();
         self.setup = setup.clone();
-        if self.desk.load(setup) {
-            self.queue.hear(QueueReport::Ended(false));
-        }
+        self.desk.load(setup);
     }
 
     /// Gives up fetching the model; the worker says when it has.
@@ -275,12 +287,23 @@ impl State {
         self.desk.stop(Slot::Live);
         self.whole.forget();
         self.live.forget();
-        self.region = None;
         self.inspected = None;
         self.selecting = None;
         self.look.wants_whole = false;
-        self.view = View::default();
         self.history.unpin();
+        let before = self.input.as_ref().map(|before| (before, before.rgb.width));
+        match before.filter(|(before, _)| before.place == input.place) {
+            // The same picture, reduced otherwise: the same place of it.
+            Some((_, width)) => {
+                let ratio = input.rgb.width as f64 / width as f64;
+                self.view = self.view.scaled(ratio);
+                self.region = self.region.map(|region| scaled(region, ratio));
+            }
+            None => {
+                self.view = View::default();
+                self.region = None;
+            }
+        }
         if let Some(path) = input.place.path() {
             self.remembered.opened(path);
         }
@@ -368,17 +391,36 @@ impl State {
 
     /// Whether a whole result would be lost by closing.
     pub fn has_unsaved(&self) -> bool {
-        self.history.unsaved().next().is_some()
+        self.unsaved().next().is_some()
+    }
+
+    /// Whole results that are neither saved nor being saved.
+    pub fn unsaved(&self) -> impl Iterator<Item = &Run> {
+        let runs = self.history.unsaved();
+        runs.filter(|run| !self.is_being_saved(run.id))
     }
 
     /// The person wants to leave: true if nothing would be lost.
     pub fn close(&mut self) -> bool {
         let works = self.queue.is_running() || self.whole.is_busy();
-        if self.may_close || (!self.has_unsaved() && !works) {
+        if self.may_close {
             return true;
         }
-        self.asks_to_close = true;
+        if works || self.has_unsaved() {
+            self.asks_to_close = true;
+        } else if self.saves.is_empty() {
+            return true;
+        } else {
+            self.closes_when_saved = true;
+            self.note("the window closes as soon as everything is saved".into());
+        }
         false
+    }
+
+    /// Do not leave after all.
+    pub fn stay(&mut self) {
+        self.asks_to_close = false;
+        self.closes_when_saved = false;
     }
 
     /// Leave without saving.
@@ -389,7 +431,7 @@ impl State {
     /// Saves what is unsaved, then leaves.
     pub fn save_all_and_close(&mut self) {
         self.closes_when_saved = true;
-        let unsaved: Vec<u64> = self.history.unsaved().map(|run| run.id).collect();
+        let unsaved: Vec<u64> = self.unsaved().map(|run| run.id).collect();
         for run in unsaved {
             self.save(run);
         }
@@ -411,5 +453,16 @@ impl State {
             recent: self.remembered.recent.clone(),
             ..Remembered::default()
         }
+    }
+}
+
+/// The same part of a picture that is `ratio` times as large.
+fn scaled(region: Region, ratio: f64) -> Region {
+    let scaled = |side: usize| (side as f64 * ratio).round() as usize;
+    Region {
+        left: scaled(region.left),
+        top: scaled(region.top),
+        width: scaled(region.width).max(1),
+        height: scaled(region.height).max(1),
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{BUSY, Model, State};
 use crate::app::errands::Done;
-use crate::app::worker::{Preview, Ready, Report, Setup, Side, Slot};
+use crate::app::worker::{Preview, QueueReport, Ready, Report, Setup, Side, Slot};
 use crate::model::ModelSource;
 use crate::settings::{Patch, Settings};
 
@@ -61,8 +61,12 @@ impl State {
                     }
                 }
                 Report::Queue(report) => {
+                    let went_through = matches!(report, QueueReport::Ended(true));
                     if let Some(note) = self.queue.hear(report) {
                         self.complain(note);
+                    }
+                    if went_through {
+                        self.go_on_with_queue();
                     }
                 }
             }
@@ -119,24 +123,27 @@ impl State {
                 self.selecting = None;
                 self.complain(error);
             }
-            Done::SaveTo(run, path) => self.save_to(run, path),
+            Done::SaveTo(run, path) => self.save_as_file(run, path),
             Done::Saved(run, Ok((path, warnings))) => {
                 warnings.into_iter().for_each(|warning| self.note(warning));
                 self.note(format!("saved as {}", path.display()));
                 self.history.saved(run, path);
-                if self.closes_when_saved && !self.has_unsaved() {
-                    self.may_close = true;
-                }
+                self.save_ended();
             }
-            Done::Saved(_, Err(error)) => {
-                self.asks_to_close = false;
-                self.closes_when_saved = false;
+            Done::Compared(Ok((path, size))) => {
+                self.note(format!("comparison saved as {}{size}", path.display()));
+                self.save_ended();
+            }
+            Done::Saved(_, Err(error)) | Done::Compared(Err(error)) => {
+                self.stay();
+                self.save_ended();
                 self.complain(error);
             }
-            Done::Compared(Ok(path)) => {
-                self.note(format!("comparison saved as {}", path.display()))
-            }
-            Done::Compared(Err(error)) => self.complain(error),
+            Done::CompareTo(comparison, path) => self.compare_to(comparison, path),
+            Done::NoDialog => self.complain(
+                "no file dialog can be shown here: install xdg-desktop-portal or zenity, or drag files into the window"
+                    .into(),
+            ),
             Done::ModelFolder(folder) => {
                 let setup = Setup {
                     model: ModelSource::Folder(folder),

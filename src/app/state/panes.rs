@@ -6,12 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{Shown, State};
 use crate::app::raster::Raster;
+use crate::app::state::shown::same_run;
 use crate::app::tiles::Source;
 use crate::app::worker::{Drawn, Side};
 use crate::image_io::resize::Filter;
 use crate::kds::Choice;
 use crate::model::SCALE;
 use crate::pipeline::Region;
+use crate::settings::Settings;
 
 /// A way of comparing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -249,8 +251,18 @@ impl State {
         match pane {
             Pane::Before => format!("input, {}", filter_name(self.look.before)),
             Pane::Vanilla => working("vanilla", Side::Plain),
-            Pane::Kds if self.settings.vanilla => working("without steering", Side::Steered),
-            Pane::Kds => working("KDS", Side::Steered),
+            Pane::Kds => {
+                let settings = self.settings_shown().unwrap_or(&self.settings);
+                let name = match settings.vanilla {
+                    true => "without steering",
+                    false => "KDS",
+                };
+                let title = working(name, Side::Steered);
+                match same_run(settings, &self.settings) || title != name {
+                    true => title,
+                    false => format!("{name}, other settings"),
+                }
+            }
             Pane::Difference => format!("difference × {:.0}", self.look.gain),
             Pane::Spread => "spread of the unsteered versions".into(),
             Pane::Inspected => match self.inspected {
@@ -263,6 +275,17 @@ impl State {
                 None => "nothing pinned".into(),
             },
         }
+    }
+
+    /// How the steered picture that is seen was made, or is being made.
+    fn settings_shown(&self) -> Option<&Settings> {
+        let front = self.front();
+        let drawn = match front.previews.contains_key(&Side::Steered) {
+            true => None,
+            false => front.steered.as_ref(),
+        };
+        let run = drawn.and_then(|drawn| self.history.run(drawn.drawing));
+        run.map(|run| &run.settings).or(front.settings())
     }
 
     /// The slot that the person is looking at: the tried part, or the whole.

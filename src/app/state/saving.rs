@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{Run, State};
-use crate::app::errands::{Half, SaveJob};
+use crate::app::compose::{self, Comparison, Half};
+use crate::app::errands::SaveJob;
+use crate::app::input::Input;
 use crate::device::{DeviceChoice, Precision};
 use crate::error::Error;
 use crate::image_io::{Format, Saving};
-use crate::job::{self, Task};
+use crate::job::{self, Protected, Task};
 use crate::model::ModelSource;
 use crate::pipeline::Region;
 use crate::settings::{SchedulerVariant, Settings};
@@ -45,6 +47,27 @@ impl Writing {
     }
 }
 
+/// Something that is to be written.
+pub enum ToSave {
+    /// A run.
+    Run(Box<SaveJob>),
+    /// A comparison, as this file.
+    Comparison(Comparison, PathBuf),
+}
+
+/// What two parts of a picture have in common.
+fn common(a: Region, b: Region) -> Option<Region> {
+    let (left, top) = (a.left.max(b.left), a.top.max(b.top));
+    let right = (a.left + a.width).min(b.left + b.width);
+    let bottom = (a.top + a.height).min(b.top + b.height);
+    (left < right && top < bottom).then(|| Region {
+        left,
+        top,
+        width: right - left,
+        height: bottom - top,
+    })
+}
+
 impl State {
     /// The whole result that saving means: the one that is shown, else the selected one.
     pub fn run_to_save(&self) -> Option<&Run> {
@@ -54,7 +77,47 @@ impl State {
             .as_ref()
             .and_then(|drawn| self.history.run(drawn.drawing));
         let selected = self.history.selected.and_then(|id| self.history.run(id));
+        // Another picture's result is out of sight.
+        let selected = selected.filter(|run| self.open_as(run).is_some());
         shown.or(selected).filter(|run| run.region.is_none())
+    }
+
+    /// Whether a run is being saved, or will be.
+    pub fn is_being_saved(&self, id: u64) -> bool {
+        let is_it = |save: &ToSave| matches!(save, ToSave::Run(job) if job.run.id == id);
+        self.saves.iter().any(is_it)
+    }
+
+    /// Whether anything is being saved.
+    pub fn is_saving(&self) -> bool {
+        !self.saves.is_empty()
+    }
+
+    /// One after the other, for each needs much memory.
+    fn add_save(&mut self, save: ToSave) {
+        self.saves.push_back(save);
+        if self.saves.len() == 1 {
+            self.begin_save();
+        }
+    }
+
+    fn begin_save(&self) {
+        match self.saves.front() {
+            Some(ToSave::Run(job)) => self.errands.save((**job).clone()),
+            Some(ToSave::Comparison(comparison, path)) => {
+                self.errands.compare(comparison.clone(), path.clone());
+            }
+            None => (),
+        }
+    }
+
+    /// The first one is saved, or could not be.
+    pub(super) fn save_ended(&mut self) {
+        self.saves.pop_front();
+        self.begin_save();
+        if self.closes_when_saved && self.saves.is_empty() && !self.has_unsaved() {
+            self.may_close = true;
+        }
     }
 
     /// Saves beside the input (or where the command line said), under a name that is free.
@@ -62,6 +125,9 @@ impl State {
         let Some(run) = self.history.run(id).cloned() else {
             return;
         };
+        if self.is_being_saved(id) {
+            return;
+        }
         let Some(input) = run.origin.place.path().map(Path::to_path_buf) else {
             return self.save_as(id);
         };
@@ -86,13 +152,26 @@ impl State {
         self.errands.ask_save(id, folder, name);
     }
 
-    pub(super) fn save_to(&mut self, id: u64, path: PathBuf) {
+    /// Saves as this file, whatever its name; one that is there is replaced.
+    pub fn save_as_file(&mut self, id: u64, path: PathBuf) {
         let Some(run) = self.history.run(id).cloned() else {
             return;
         };
         let input = run.origin.place.path().map(Path::to_path_buf);
         let input = input.unwrap_or_else(|| "pasted picture.png".into());
-        let task = job::plan(&[input], Some(&path), Some(job::OnConflict::Overwrite));
+        let path = compose::named(path);
+        // A chosen name is a name, also with characters that are a pattern's on the command line.
+        let task = Format::from_path(&path).map(|format| Task {
+            label: input.clone(),
+            input,
+            output: path,
+            format,
+            on_conflict: job::OnConflict::Overwrite,
+        });
+        let task = task.map_err(Error::from).and_then(|task| {
+            Protected::new([task.input.as_path()]).refuse(&task.output)?;
+            Ok(vec![task])
+        });
         self.save_as_planned(run, task);
     }
 
@@ -100,14 +179,14 @@ impl State {
         match planned {
             Ok(tasks) => {
                 for task in tasks {
-                    self.errands.save(SaveJob {
+                    self.add_save(ToSave::Run(Box::new(SaveJob {
                         saving: self.writing.saving(task.format),
                         input: self.open_as(&run),
                         settings: self.saved_settings(&run),
                         share: run.share(self.strength_of(&run)),
                         run: run.clone(),
                         task,
-                    });
+                    })));
                 }
             }
             Err(error) => self.complain(error.to_string()),
@@ -150,6 +229,9 @@ impl State {
     /// # Errors
     /// A sentence, where the picture lies in no file.
     pub fn command_line(&self, run: &Run) -> Result<String, String> {
+        if !run.is_told {
+            return Err("the file was there already: how it was made is not known".into());
+        }
         let Some(path) = run.origin.place.path() else {
             return Err("the picture lies in no file: save it first, and open that".into());
         };
@@ -206,20 +288,52 @@ impl State {
         if halves.is_empty() {
             return self.note("this way of comparing has no halves: take another one".into());
         }
-        let front = self.front();
-        let drawn = front.steered.as_ref().map(|drawn| drawn.region);
-        let region = drawn.unwrap_or(Region::whole(&input.rgb));
-        let line = self.settings.command_line();
         let name = input.place.name();
-        let caption = format!("{name}, {line}");
+        let caption = match self.settings_seen() {
+            Some(settings) => format!("{name}, {}", settings.command_line()),
+            None => name.clone(),
+        };
+        let comparison = Comparison {
+            halves,
+            region: self.region_compared(&input),
+            caption,
+        };
         let stem = Path::new(&name)
             .file_stem()
             .unwrap_or_default()
             .to_os_string();
         let name = format!("{}_comparison.png", stem.to_string_lossy());
         let folder = self.folder_beside(input.place.path());
-        self.errands
-            .save_comparison(halves, region, caption, folder, name);
+        self.errands.ask_comparison(comparison, folder, name);
+    }
+
+    pub(super) fn compare_to(&mut self, comparison: Comparison, path: PathBuf) {
+        self.add_save(ToSave::Comparison(comparison, path));
+    }
+
+    /// The part of the input that all halves of the comparison show: pinned runs may be of different ones.
+    fn region_compared(&self, input: &Input) -> Region {
+        let whole = Region::whole(&input.rgb);
+        if self.compares_pins() {
+            let pins = self.history.pins();
+            let runs = pins.iter().flatten().filter_map(|id| self.history.run(*id));
+            return runs
+                .filter_map(|run| run.region)
+                .reduce(|a, b| common(a, b).unwrap_or(whole))
+                .unwrap_or(whole);
+        }
+        let drawn = self.front().steered.as_ref();
+        drawn.map_or(whole, |drawn| drawn.region)
+    }
+
+    /// How the result that is shown was made, as strong as it is seen. Pinned runs have it in their titles.
+    fn settings_seen(&self) -> Option<Settings> {
+        let drawn = self.front().steered.as_ref()?;
+        let run = self.history.run(drawn.drawing).filter(|run| run.is_told)?;
+        (!self.compares_pins()).then(|| Settings {
+            strength: self.settings.strength,
+            ..run.settings.clone()
+        })
     }
 
     /// Puts the result into the clipboard.

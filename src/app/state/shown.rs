@@ -40,6 +40,8 @@ struct Wanted {
     settings: Settings,
     /// As it lies on the desk.
     laid: Option<Needs>,
+    /// What was cancelled, until something else is needed.
+    declined: Option<Needs>,
     /// Whether the worker can draw it with the model that it has.
     can_draw: bool,
 }
@@ -83,6 +85,7 @@ impl Shown {
             region,
             settings,
             laid: None,
+            declined: None,
             can_draw: true,
         });
     }
@@ -91,6 +94,10 @@ impl Shown {
     #[allow(clippy::type_complexity)]
     pub fn wish(&mut self, needs: Needs) -> Option<(u64, Arc<Input>, Option<Region>, Settings)> {
         let wanted = self.wanted.as_mut()?;
+        if wanted.declined == Some(needs) {
+            return None;
+        }
+        wanted.declined = None;
         if !wanted.can_draw || wanted.laid.is_some_and(|laid| laid.covers(needs)) {
             return None;
         }
@@ -177,6 +184,27 @@ impl Shown {
         self.phase = Phase::Idle;
         self.previews.clear();
         self.drop_stale();
+    }
+
+    /// It was cancelled. What is wanted beside a picture that is finished is drawn when it is asked for anew.
+    pub fn decline(&mut self) {
+        let current = self.is_current();
+        self.halt();
+        if let Some(wanted) = self.wanted.as_mut().filter(|_| current) {
+            wanted.declined = wanted.laid.replace(Needs::default());
+        }
+    }
+
+    /// What was cancelled may be drawn after all.
+    pub fn allow(&mut self) {
+        if let Some(wanted) = &mut self.wanted {
+            wanted.declined = None;
+        }
+    }
+
+    /// Whether the model that is loaded can draw what is wanted, or more of it.
+    pub fn can_draw(&self) -> bool {
+        self.wanted.as_ref().is_none_or(|wanted| wanted.can_draw)
     }
 
     /// What was drawn beside an earlier steered picture is no comparison for this one.

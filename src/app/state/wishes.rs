@@ -1,7 +1,7 @@
 //! What is to be drawn, laid on the worker's desk: the whole picture when it is asked for, the tried part
 //! whenever settings rest, and whatever the way of comparing needs beside them.
 
-use super::{Mode, Phase, State};
+use super::{Mode, Phase, QUEUE_BUSY, State};
 use crate::app::worker::{Drawing, Needs, QueueReport, Side, Slot};
 
 impl State {
@@ -12,6 +12,9 @@ impl State {
         };
         if self.ready().is_none() || self.whole.is_busy() {
             return;
+        }
+        if self.queue.is_running() {
+            return self.note(QUEUE_BUSY.into());
         }
         if self.is_to_be_reduced() {
             return self.note("the picture is being reduced: enlarge it then".into());
@@ -29,6 +32,11 @@ impl State {
         self.wish();
     }
 
+    /// Whether a comparison of the whole picture takes so long that it is only made when it is asked for.
+    pub fn asks_for_comparison(&self) -> bool {
+        !self.whole_is_quick() && self.whole.is_current() && !self.shows_live()
+    }
+
     /// Stops what takes time: the whole picture or the queue, else what is being tried.
     pub fn cancel(&mut self) {
         let whole_runs = matches!(self.whole.phase, Phase::Running { .. });
@@ -38,10 +46,12 @@ impl State {
             }
         } else if self.whole.is_busy() {
             self.desk.stop(Slot::Whole);
+            self.look.wants_whole = false;
+            self.whole.decline();
             self.whole.stop();
         } else if self.live.is_busy() {
             self.desk.stop(Slot::Live);
-            self.live.halt();
+            self.live.decline();
         }
     }
 
@@ -51,6 +61,7 @@ impl State {
         if is_live {
             // What was cancelled is tried again.
             self.live.stop();
+            self.live.allow();
         } else {
             self.desk.stop(Slot::Live);
             self.live.halt();
@@ -62,11 +73,14 @@ impl State {
         self.queue.is_running() || self.whole.is_busy() || self.live.is_busy()
     }
 
-    /// Puts the place where settings are tried around a point of the input.
+    /// Tries settings around a point of the input, from now on at once.
     pub fn try_at(&mut self, x: f64, y: f64) {
         if let Some(region) = self.region_around(x, y) {
             self.region = Some(region);
             self.changed_at = f64::NEG_INFINITY;
+            if !self.is_live {
+                self.set_live(true);
+            }
         }
     }
 
@@ -91,7 +105,8 @@ impl State {
         } else {
             Needs::default()
         };
-        if self.whole.is_wanted() {
+        // What is missing beside a finished picture would stand behind all files of a queue.
+        if self.whole.is_wanted() && (self.whole.is_busy() || !self.queue.is_running()) {
             self.lay(Slot::Whole, whole_needs);
         }
         if !self.is_live || !self.has_rested() || self.is_to_be_reduced() {

@@ -11,7 +11,7 @@ use eframe::egui::{Color32, ColorImage, Context, Painter, Rect, Shape, TextureHa
 
 use self::key::{Key, ROUNDING, level_for, placed, tiles_seen};
 use self::maker::Maker;
-pub use self::source::Source;
+pub use self::source::{Source, level_size};
 
 /// More textures than this are kept only if the last frame drew them.
 const MOST_RESIDENT: usize = 384;

@@ -97,15 +97,26 @@ impl Source {
                 part
             }
             Source::Difference { of, from, at, gain } => {
-                let left = (at[0] >> level) + across.start;
-                let top = (at[1] >> level) + down.start;
-                let (columns, rows) = (across.len(), down.len());
-                let other = from.pixels(level, left as isize, top as isize, columns, rows);
-                cut(of, level, across, down)
+                // Pictures that were reduced first hardly differ any more.
+                let finer = level.saturating_sub(LEVELS_ADDED).min(1);
+                let by = level - finer;
+                let size = level_size(of.size(), finer);
+                let [across, down] = [(across, size[0]), (down, size[1])]
+                    .map(|(range, side)| range.start << by..(range.end << by).min(side));
+                let left = (at[0] >> finer) + across.start;
+                let top = (at[1] >> finer) + down.start;
+                let mut size = [across.len(), down.len()];
+                let other = from.pixels(finer, left as isize, top as isize, size[0], size[1]);
+                let mut part: Vec<[u8; 4]> = cut(of, finer, across, down)
                     .into_iter()
                     .zip(other)
                     .map(|(one, other)| difference(one, other, *gain))
-                    .collect()
+                    .collect();
+                for _ in 0..by {
+                    part = halved(&part, size[0], size[1]);
+                    size = size.map(|side| side.div_ceil(2));
+                }
+                part
             }
         }
     }
@@ -143,7 +154,7 @@ impl Hash for Source {
 }
 
 /// Width and height of a level of a picture.
-pub(super) fn level_size(size: [usize; 2], level: usize) -> [usize; 2] {
+pub fn level_size(size: [usize; 2], level: usize) -> [usize; 2] {
     size.map(|side| side.div_ceil(1 << level))
 }
 
@@ -294,10 +305,27 @@ pub(super) mod tests {
             gain: 9.0,
         };
         assert_eq!(source.levels(), 3);
-        // Level 2 of an enlargement is the input itself, which its reduction only resembles.
-        for level in 0..2 {
+        for level in 0..3 {
             let black = |pixel: &[u8; 4]| *pixel == [0, 0, 0, 255];
             assert!(whole_level(&source, level).iter().all(black));
+        }
+    }
+
+    /// Whatever has the same mean as the input would be black otherwise.
+    #[test]
+    fn a_difference_in_details_is_seen_from_afar() {
+        let input = Arc::new(Raster::new(80, 60, vec![[100, 100, 100, 255]; 80 * 60]));
+        let checks = |i: usize| if (i + i / 320) % 2 == 0 { 90 } else { 110 };
+        let pixels = (0..320 * 240).map(|i| [checks(i), checks(i), checks(i), 255]);
+        let source = Source::Difference {
+            of: Arc::new(Raster::new(320, 240, pixels.collect())),
+            from: Box::new(Source::Enlarged(input, Filter::Bicubic)),
+            at: [0, 0],
+            gain: 8.0,
+        };
+        for level in 0..3 {
+            let gray = |pixel: &[u8; 4]| *pixel == [80, 80, 80, 255];
+            assert!(whole_level(&source, level).iter().all(gray), "{level}");
         }
     }
 

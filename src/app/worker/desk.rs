@@ -145,13 +145,12 @@ impl Wishes {
 
 impl Desk {
     /// Another model, device or precision. Whatever is drawn or downloaded is stopped; a model that is being
-    /// read is finished first. True if a queue was waiting, which is given up.
-    pub fn load(&self, setup: Setup) -> bool {
+    /// read is finished first.
+    pub fn load(&self, setup: Setup) {
         let mut wishes = self.lock();
         wishes.setup = Some(setup);
         wishes.stop_if(|_| true);
         self.0.changed.notify_all();
-        wishes.queue.take().is_some()
     }
 
     /// Gives up a download that is under way.

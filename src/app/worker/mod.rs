@@ -6,6 +6,7 @@ mod draw;
 mod reports;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::thread::JoinHandle;
 
 use burn::tensor::FloatDType;
@@ -20,7 +21,8 @@ use self::draw::Studio;
 use crate::device::{DeviceChoice, Kind, adapters};
 use crate::doctor;
 use crate::error::{Error, Result, caught};
-use crate::job::{self, Engine, JobEvent};
+use crate::image_io;
+use crate::job::{self, Engine, JobEvent, Provenance};
 use crate::pipeline::{Cancel, Estimator, Event};
 use crate::settings::{Patch, Settings};
 
@@ -161,13 +163,18 @@ fn load(setup: &Setup, inbox: &Inbox, cancel: &Cancel) -> Result<(Engine, Ready)
     Ok((engine, ready))
 }
 
+/// What `--device` may name anywhere.
+pub fn usual_devices() -> Vec<(String, String)> {
+    vec![
+        ("auto".to_string(), "the best one".to_string()),
+        ("cpu".to_string(), "the processor".to_string()),
+    ]
+}
+
 /// What `--device` may name here. Drivers are only asked where one of them is in use: with `cpu`, nothing
 /// but the choice itself is offered until another is taken.
 fn devices(choice: DeviceChoice) -> Vec<(String, String)> {
-    let mut devices = vec![
-        ("auto".to_string(), "the best one".to_string()),
-        ("cpu".to_string(), "the processor".to_string()),
-    ];
+    let mut devices = usual_devices();
     if choice == DeviceChoice::Cpu {
         devices.push(("gpu".to_string(), "the graphics card".to_string()));
         return devices;
@@ -198,6 +205,7 @@ fn enlarge(
     inbox: &Inbox,
     cancel: &Cancel,
 ) -> Result<()> {
+    let model = engine.model().fingerprint()?.to_string();
     let mut pass_on = |event: JobEvent| {
         let report = match event {
             JobEvent::Started { index, .. } => QueueReport::Started(index),
@@ -215,7 +223,10 @@ fn enlarge(
             },
             JobEvent::Skipped {
                 index, existing, ..
-            } => QueueReport::Skipped(index, existing.to_path_buf()),
+            } => {
+                let settings = settings_of(existing, &model).map(Box::new);
+                QueueReport::Skipped(index, existing.to_path_buf(), settings)
+            }
             JobEvent::Failed { index, error, .. } => QueueReport::Failed(index, error.to_string()),
         };
         inbox.say(Report::Queue(report));
@@ -225,4 +236,11 @@ fn enlarge(
         .job
         .run(engine, &queue.settings, &mut pass_on, cancel)
         .map(drop)
+}
+
+/// The settings with which `model`, a fingerprint, made a file, if the file says so.
+fn settings_of(file: &Path, model: &str) -> Option<Settings> {
+    let text = image_io::provenance(file).ok()??;
+    let made = Provenance::from_text(&text).ok()?;
+    (made.model_sha256 == model).then_some(made.settings)
 }

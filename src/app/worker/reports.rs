@@ -12,7 +12,7 @@ use crate::settings::{Patch, Settings};
 /// What is drawn: the whole picture, or the part where settings are tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Slot {
-    /// "Enlarge all".
+    /// "Enlarge picture".
     Whole,
     /// "Try here".
     Live,
@@ -151,8 +151,8 @@ pub enum QueueReport {
     Progress(usize, f64),
     /// It is done, as this file.
     Done(usize, PathBuf),
-    /// Its result was there already.
-    Skipped(usize, PathBuf),
+    /// Its result was there already, made with these settings if that is known and it was this model.
+    Skipped(usize, PathBuf, Option<Box<Settings>>),
     /// It failed.
     Failed(usize, String),
     /// The queue is at its end, or (false) was stopped.

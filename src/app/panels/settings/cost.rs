@@ -2,7 +2,7 @@
 
 use eframe::egui::{self, Ui};
 
-use super::super::time;
+use super::super::about;
 use crate::app::actions::{self, Action};
 use crate::app::state::{Model, State};
 use crate::app::style;
@@ -55,21 +55,26 @@ pub fn show(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
         if state.is_live
             && let Some(seconds) = state.trial_seconds()
         {
-            ui.weak(format!("about {}", time(seconds)));
+            ui.weak(about(seconds));
         }
     });
     let cost = state.cost();
     let refused = cost.as_ref().and_then(|cost| cost.refused.clone());
-    let can_start = cost.is_some() && refused.is_none() && !state.whole.is_busy();
+    let is_free = !state.whole.is_busy() && !state.queue.is_running();
+    let can_start = cost.is_some() && refused.is_none() && is_free;
     let key = actions::key_of(Action::EnlargeAll, ui.ctx());
     ui.horizontal(|ui| {
-        let text = egui::RichText::new("Enlarge all").strong();
+        let text = egui::RichText::new("Enlarge picture").strong();
         let button = ui.add_enabled(
             can_start,
             egui::Button::new(text).min_size([110.0, 28.0].into()),
         );
         if button
             .on_hover_text(format!("The whole picture with these settings ({key})"))
+            .on_disabled_hover_text(match state.queue.is_running() {
+                true => "The queue is running: wait for its end, or stop it",
+                false => "The whole picture with these settings",
+            })
             .clicked()
         {
             actions.push(Action::EnlargeAll);
@@ -78,14 +83,14 @@ pub fn show(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
             && refused.is_none()
         {
             let bytes = bytesize::ByteSize::b(cost.bytes as u64).display().iec();
-            ui.label(format!("about {}, {bytes:.1}", time(cost.seconds)))
+            ui.label(format!("{}, {bytes:.1}", about(cost.seconds)))
                 .on_hover_text("Estimated time and memory, from what was measured here so far");
         }
     });
     if let Some(refused) = refused {
         ui.colored_label(style::error(ui), refused);
     }
-    if !state.whole_is_quick() && state.whole.is_current() {
+    if state.asks_for_comparison() {
         let mut wants = state.look.wants_whole;
         ui.checkbox(&mut wants, "compare all of it with vanilla, too").on_hover_text(
             "The whole picture without steering takes about as long again, so it is only made if you say so",

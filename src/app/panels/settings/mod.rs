@@ -22,10 +22,14 @@ const MOST_PARTICLES: u32 = 16;
 const MOST_PATCH: u32 = 32;
 
 pub fn show(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
-    ui.add_space(4.0);
+    // What begins the work and what it costs stay in sight, however far the settings are scrolled.
+    egui::Panel::bottom("drawing")
+        .frame(egui::Frame::NONE.inner_margin(egui::Margin::symmetric(0, 6)))
+        .show(ui, |ui| cost::show(ui, state, actions));
     egui::ScrollArea::vertical()
         .auto_shrink(false)
         .show(ui, |ui| {
+            ui.add_space(4.0);
             let before = state.settings.clone();
             let reset = state.recommended();
             // While a model is loading, its settings are still to come.
@@ -42,8 +46,6 @@ pub fn show(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
             if state.settings != before {
                 state.settings_moved();
             }
-            ui.separator();
-            cost::show(ui, state, actions);
             ui.separator();
             curves::show(ui, state, actions);
         });

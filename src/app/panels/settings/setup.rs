@@ -4,6 +4,7 @@ use eframe::egui::{self, ComboBox, Ui};
 
 use super::knob::choice;
 use crate::app::state::State;
+use crate::app::worker::usual_devices;
 use crate::device::{DeviceChoice, Precision};
 use crate::model::ModelSource;
 
@@ -12,7 +13,7 @@ pub fn show(ui: &mut Ui, state: &mut State) {
     let device = setup.device.to_string();
     let devices = state
         .ready()
-        .map_or(Vec::new(), |ready| ready.devices.clone());
+        .map_or_else(usual_devices, |ready| ready.devices.clone());
     ComboBox::from_label("Device")
         .selected_text(device.clone())
         .width(150.0)
