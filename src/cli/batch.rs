@@ -10,7 +10,8 @@ use super::args::Args;
 use super::dry_run::dry_run;
 use super::events::Events;
 use super::progress::{Screen, lasting};
-use super::{INTERRUPTED, resolve};
+use super::resolve;
+use super::signals::stop_on_signal;
 use crate::device::{self, DeviceChoice};
 use crate::doctor;
 use crate::error::{Error, Result};
@@ -305,17 +306,4 @@ fn interrupted(goes_on: bool) -> String {
         text += &line;
     }
     text
-}
-
-/// While it computes, the first Ctrl-C stops at the next network evaluation, the second at once;
-/// while a model is downloaded or read, the first does (the download goes on from there next time).
-fn stop_on_signal(cancel: &Cancel, computing: &Arc<AtomicBool>) {
-    let (cancel, computing) = (cancel.clone(), computing.clone());
-    // Without a handler the system's default stops the program, which is fine too.
-    let _ = ctrlc::set_handler(move || {
-        if cancel.is_cancelled() || !computing.load(Ordering::SeqCst) {
-            std::process::exit(i32::from(INTERRUPTED));
-        }
-        cancel.cancel();
-    });
 }

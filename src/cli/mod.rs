@@ -7,6 +7,7 @@ mod devices;
 mod dry_run;
 mod events;
 mod progress;
+mod signals;
 mod words;
 
 use std::ffi::OsString;
