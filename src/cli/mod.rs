@@ -23,7 +23,6 @@ use crate::app::{self, Setup, Start};
 use crate::device;
 use crate::error::{Error, Result};
 use crate::image_io::{DecodeProblem, ImageError};
-use crate::job::Summary;
 use crate::model::{Model, ModelSource};
 use crate::settings::{Patch, Settings};
 
@@ -55,13 +54,13 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let screen = Screen::new(args.quiet, args.verbose);
     let done = match &args.command {
-        Some(command) => run(command, &screen).map(|()| Summary::default()),
+        Some(command) => run(command, &screen).map(|()| true),
         None if args.no_gui => batch::enlarge(&args, &screen),
-        None => open_window(args).map(|()| Summary::default()),
+        None => open_window(args).map(|()| true),
     };
     let code = match done {
-        Ok(summary) if summary.failed > 0 => SOME_FAILED,
-        Ok(_) => ALL_DONE,
+        Ok(true) => ALL_DONE,
+        Ok(false) => SOME_FAILED,
         // Whoever was interrupted has said so.
         Err(Error::Cancelled) => INTERRUPTED,
         Err(error) => {

@@ -58,6 +58,21 @@ fn ctrl_c_stops_the_run_and_keeps_what_is_finished() {
     assert_eq!(room.size("out/a_x4.png"), (16, 16));
 }
 
+#[test]
+fn a_report_that_cannot_be_written_does_not_hide_the_interruption() {
+    let room = room();
+    let words = format!("{WORDS} --report report.json");
+    let child = room.command(&words).spawn().unwrap();
+    wait_for_the_second(&room);
+    std::fs::create_dir(room.path("report.json")).unwrap();
+    interrupt(&child);
+    let run = finish(child);
+    assert_eq!(run.code, Some(130), "{}", run.stderr);
+    for text in ["report.json", "this goes on from here"] {
+        assert!(run.stderr.contains(text), "{}", run.stderr);
+    }
+}
+
 /// `nohup` has hang-ups ignored, and shells have Ctrl-C ignored by what their scripts start with `&`.
 #[test]
 fn signals_that_were_ignored_stay_ignored() {
