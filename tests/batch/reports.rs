@@ -206,3 +206,19 @@ fn the_last_event_is_the_summary_even_if_nothing_was_done() {
         "the report of the night before stays"
     );
 }
+
+#[test]
+fn a_log_says_how_far_the_batch_is() {
+    let room = room();
+    room.write("in/c.png", "no picture");
+    let run = room.run(&format!("{QUICK} in -o out"));
+    let lines = run.stderr.lines();
+    let counted: Vec<_> = lines.filter(|line| line.contains("/3")).collect();
+    for (line, number) in counted.iter().zip(1..) {
+        assert!(line.contains(&format!("[{number}/3")), "{counted:?}");
+    }
+    assert_eq!(counted.len(), 3, "{}", run.stderr);
+    // One picture is no batch.
+    let single = room.run(&format!("{QUICK} in/b.png -o b.png"));
+    assert_eq!(single.stderr, "in/b.png -> b.png (24 x 20)\n");
+}
