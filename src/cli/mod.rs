@@ -86,7 +86,10 @@ fn parsed(words: &[OsString]) -> std::result::Result<Result<Args>, clap::Error> 
     }
     match words::complete(words, &matches, &command, &|name| std::env::var_os(name)) {
         Ok(words) => {
-            let (completed, _) = parse(&words)?;
+            let (mut completed, _) = parse(&words)?;
+            if completed.writing.recreate.is_some() {
+                only_as_named(&mut completed, &args);
+            }
             match windowless(&args) {
                 Some(flag) if !completed.no_gui => Ok(Err(Error::Setting(format!(
                     "{flag} works without a window only: say --no-gui"
@@ -96,6 +99,15 @@ fn parsed(words: &[OsString]) -> std::result::Result<Result<Args>, clap::Error> 
         }
         Err(error) => Ok(Err(error)),
     }
+}
+
+/// What is made again is as its file says; only what the command line itself names can contradict that.
+fn only_as_named(completed: &mut Args, named: &Args) {
+    completed.settings = named.settings.clone();
+    completed.preset = named.preset;
+    completed.latents = named.latents.clone();
+    completed.writing.quality = named.writing.quality;
+    completed.writing.strip_metadata = named.writing.strip_metadata;
 }
 
 /// All settings, the model's own below what `args` say.
