@@ -101,6 +101,15 @@ fn help_names_every_flag_and_is_longer_than_the_summary() {
         }
     }
     assert!(long.stdout.lines().count() > 2 * short.stdout.lines().count());
+    // clap takes some words in braces for its own.
+    for text in [long, room.run("man")].map(|run| run.stdout) {
+        let words: Vec<_> = text.split_whitespace().collect();
+        let text = words.join(" ").replace("\\", "");
+        assert!(
+            text.contains("stem, dir, ext, n (the number in the list) and seed"),
+            "{text}"
+        );
+    }
 }
 
 #[test]

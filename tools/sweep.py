@@ -85,7 +85,7 @@ def enlarge(options, inputs, out, setting):
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     command = [options.binary, "--no-gui", "--quiet", "--no-check", "--device", "cpu"]
     command += ["--threads", str(options.threads)] + (["--model", options.model] if options.model else [])
-    command += [*arguments(setting), "--on-conflict", "overwrite", "-o", str(out), *map(str, inputs)]
+    command += [*arguments(setting), "--no-resume", "--on-conflict", "overwrite", "-o", str(out), *map(str, inputs)]
     subprocess.run(command, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / len(inputs)

@@ -38,7 +38,7 @@ pub struct Args {
     ///
     /// The ending chooses the format: .png, .jpg, .webp or .tif. Without -o the result lies beside
     /// its input as {stem}_x4.{ext}. Below a folder lies the same tree as below the folders that were named. A
-    /// pattern such as "out/{dir}/{stem}.png" may hold {stem}, {dir}, {ext}, {n} and {seed}.
+    /// pattern such as "out/{dir}/{stem}.png" may hold, in braces, stem, dir, ext, n (the number in the list) and seed.
     #[arg(short, long, value_name = "OUT")]
     pub output: Option<PathBuf>,
 

@@ -10,14 +10,15 @@ use super::args::Args;
 use super::dry_run::dry_run;
 use super::events::Events;
 use super::progress::{Screen, lasting};
-use super::{INTERRUPTED, resolve};
+use super::resolve;
+use super::signals::stop_on_signal;
 use crate::device::{self, DeviceChoice};
 use crate::doctor;
 use crate::error::{Error, Result};
 use crate::image_io::{self, Existing, ImageError, Saving, write_atomically};
 use crate::job::{
-    Arranged, Ended, Engine, Job, LeftOut, Order, Provenance, Reading, Report, Summary, Task,
-    arrange, refuse_missing_folder, refuse_no_file,
+    Arranged, Ended, Engine, Job, LeftOut, Order, Provenance, Reading, Report, Task, arrange,
+    refuse_missing_folder, refuse_no_file,
 };
 use crate::model::ModelSource;
 use crate::pipeline::Cancel;
@@ -26,8 +27,8 @@ use crate::settings::{Patch, Settings};
 /// What takes more seconds than this is announced.
 const LONG: f64 = 1800.0;
 
-/// Does all that `args` ask for.
-pub fn enlarge(args: &Args, screen: &Screen) -> Result<Summary> {
+/// Does all that `args` ask for, and returns whether nothing failed.
+pub fn enlarge(args: &Args, screen: &Screen) -> Result<bool> {
     // Everything that can be wrong without the model is said before it is loaded.
     Settings::resolve(&Patch::default(), args.preset, &args.settings, false)?;
     let arranged = arranged(args)?;
@@ -98,7 +99,11 @@ pub fn enlarge(args: &Args, screen: &Screen) -> Result<Summary> {
     report.shard = args.batch.shard.map(|shard| shard.to_string());
     let events = Events::new(args.batch.json);
     if args.batch.dry_run {
-        return dry_run(&job, engine, &settings, &events);
+        if args.batch.report.is_some() {
+            screen.note("a dry run writes no --report");
+        }
+        let summary = dry_run(&job, engine, &settings, &events)?;
+        return Ok(summary.failed == 0);
     }
     screen.detail(&format!(
         "{} on {}; {}",
@@ -136,25 +141,25 @@ pub fn enlarge(args: &Args, screen: &Screen) -> Result<Summary> {
         Err(Error::Cancelled) => Ended::Interrupted,
         Err(_) => Ended::Refused,
     });
-    if let Err(error) = &ended
-        && !matches!(error, Error::Cancelled)
-    {
-        return ended;
-    }
     events.ended(&report);
+    if report.ended == Ended::Refused {
+        // A report of an earlier run stays.
+        return ended.map(|_| false);
+    }
     if job.tasks.len() > 1 {
         screen.summary(&report);
     }
-    if let Some(path) = &args.batch.report {
-        save(&report, path)?;
+    let saved = match &args.batch.report {
+        Some(path) => save(&report, path),
+        None => Ok(()),
+    };
+    if let Err(error) = &saved {
+        screen.error(&error.to_string());
     }
-    match ended {
-        Err(Error::Cancelled) => {
-            screen.error(&interrupted(folder.is_some() && !args.batch.no_resume));
-            Err(Error::Cancelled)
-        }
-        ended => ended,
+    if let Err(Error::Cancelled) = &ended {
+        screen.error(&interrupted(folder.is_some() && !args.batch.no_resume));
     }
+    Ok(ended?.failed == 0 && saved.is_ok())
 }
 
 /// The tasks, from the words.
@@ -305,17 +310,4 @@ fn interrupted(goes_on: bool) -> String {
         text += &line;
     }
     text
-}
-
-/// While it computes, the first Ctrl-C stops at the next network evaluation, the second at once;
-/// while a model is downloaded or read, the first does (the download goes on from there next time).
-fn stop_on_signal(cancel: &Cancel, computing: &Arc<AtomicBool>) {
-    let (cancel, computing) = (cancel.clone(), computing.clone());
-    // Without a handler the system's default stops the program, which is fine too.
-    let _ = ctrlc::set_handler(move || {
-        if cancel.is_cancelled() || !computing.load(Ordering::SeqCst) {
-            std::process::exit(i32::from(INTERRUPTED));
-        }
-        cancel.cancel();
-    });
 }

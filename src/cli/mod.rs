@@ -7,6 +7,7 @@ mod devices;
 mod dry_run;
 mod events;
 mod progress;
+mod signals;
 mod words;
 
 use std::ffi::OsString;
@@ -22,7 +23,6 @@ use crate::app::{self, Setup, Start};
 use crate::device;
 use crate::error::{Error, Result};
 use crate::image_io::{DecodeProblem, ImageError};
-use crate::job::Summary;
 use crate::model::{Model, ModelSource};
 use crate::settings::{Patch, Settings};
 
@@ -54,13 +54,13 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let screen = Screen::new(args.quiet, args.verbose);
     let done = match &args.command {
-        Some(command) => run(command, &screen).map(|()| Summary::default()),
+        Some(command) => run(command, &screen).map(|()| true),
         None if args.no_gui => batch::enlarge(&args, &screen),
-        None => open_window(args).map(|()| Summary::default()),
+        None => open_window(args).map(|()| true),
     };
     let code = match done {
-        Ok(summary) if summary.failed > 0 => SOME_FAILED,
-        Ok(_) => ALL_DONE,
+        Ok(true) => ALL_DONE,
+        Ok(false) => SOME_FAILED,
         // Whoever was interrupted has said so.
         Err(Error::Cancelled) => INTERRUPTED,
         Err(error) => {
@@ -86,7 +86,10 @@ fn parsed(words: &[OsString]) -> std::result::Result<Result<Args>, clap::Error> 
     }
     match words::complete(words, &matches, &command, &|name| std::env::var_os(name)) {
         Ok(words) => {
-            let (completed, _) = parse(&words)?;
+            let (mut completed, _) = parse(&words)?;
+            if completed.writing.recreate.is_some() {
+                only_as_named(&mut completed, &args);
+            }
             match windowless(&args) {
                 Some(flag) if !completed.no_gui => Ok(Err(Error::Setting(format!(
                     "{flag} works without a window only: say --no-gui"
@@ -96,6 +99,15 @@ fn parsed(words: &[OsString]) -> std::result::Result<Result<Args>, clap::Error> 
         }
         Err(error) => Ok(Err(error)),
     }
+}
+
+/// What is made again is as its file says; only what the command line itself names can contradict that.
+fn only_as_named(completed: &mut Args, named: &Args) {
+    completed.settings = named.settings.clone();
+    completed.preset = named.preset;
+    completed.latents = named.latents.clone();
+    completed.writing.quality = named.writing.quality;
+    completed.writing.strip_metadata = named.writing.strip_metadata;
 }
 
 /// All settings, the model's own below what `args` say.

@@ -104,7 +104,7 @@ impl Screen {
     pub fn bar(&self, tasks: &[Task]) -> Bar {
         let target = target(self.quiet);
         // Headers are read for the sake of the estimate only.
-        let weights: Vec<u64> = match target.is_hidden() {
+        let weights: Vec<u64> = match self.quiet {
             true => vec![1; tasks.len()],
             false => tasks.par_iter().map(weight).collect(),
         };
@@ -134,7 +134,9 @@ fn weight(task: &Task) -> u64 {
 struct Progress {
     weights: Vec<u64>,
     total: u64,
-    /// Weight of pictures that have ended.
+    /// How many pictures have ended …
+    pictures: usize,
+    /// … and their weight.
     ended: u64,
     /// Weight of those among them that were computed.
     computed: f64,
@@ -149,6 +151,7 @@ impl Progress {
         Progress {
             total: weights.iter().sum(),
             weights,
+            pictures: 0,
             ended: 0,
             computed: 0.0,
             running: HashMap::new(),
@@ -168,6 +171,7 @@ impl Progress {
     fn ends(&mut self, index: usize, computed: bool) {
         let weight = self.weight(index);
         self.running.remove(&index);
+        self.pictures += 1;
         self.ended += weight;
         if computed {
             self.computed += weight as f64;
@@ -198,6 +202,15 @@ impl Progress {
         let seconds = gone.as_secs_f64() / computed * left.max(0.0);
         Duration::try_from_secs_f64(seconds).ok()
     }
+
+    /// Such as `3/20, about 5 min left`.
+    fn words(&self, now: Instant) -> String {
+        let (ended, all) = (self.pictures, self.weights.len());
+        match self.left(now) {
+            Some(left) if ended < all => format!("{ended}/{all}, about {} left", lasting(left)),
+            _ => format!("{ended}/{all}"),
+        }
+    }
 }
 
 /// A job's bar.
@@ -227,9 +240,11 @@ impl Bar {
             }
             JobEvent::Run { index, event } => self.run(index, event),
             JobEvent::Done { index, task, done } => {
+                self.ends(index, true);
+                let so_far = self.so_far();
                 for written in &done.written {
                     self.line(&format!(
-                        "{} -> {} ({} x {}){}",
+                        "{so_far}{} -> {} ({} x {}){}",
                         task.input.display(),
                         written.path.display(),
                         written.width,
@@ -237,7 +252,6 @@ impl Bar {
                         self.timing(done)
                     ));
                 }
-                self.ends(index, true);
             }
             JobEvent::Skipped {
                 index,
@@ -245,6 +259,7 @@ impl Bar {
                 existing,
                 known,
             } => {
+                self.ends(index, false);
                 let existing = existing.display();
                 let why = match known {
                     true => format!("{existing} is finished"),
@@ -252,14 +267,15 @@ impl Bar {
                 };
                 // On every morning after, thousands of these would hide what is new.
                 if !known || self.verbose || self.progress.weights.len() == 1 {
-                    self.line(&format!("{}: skipped, {why}", task.input.display()));
+                    let (so_far, input) = (self.so_far(), task.input.display());
+                    self.line(&format!("{so_far}{input}: skipped, {why}"));
                 }
-                self.ends(index, false);
             }
             JobEvent::Failed { index, task, error } => {
-                let text = named(&task.input.display().to_string(), &error.to_string());
-                self.bar.suspend(|| say(&format!("minkds: {text}")));
                 self.ends(index, false);
+                let text = named(&task.input.display().to_string(), &error.to_string());
+                let so_far = self.so_far();
+                self.bar.suspend(|| say(&format!("minkds: {so_far}{text}")));
             }
         }
         self.update();
@@ -294,6 +310,14 @@ impl Bar {
         let left = self.progress.left(Instant::now());
         let left = left.map(|left| format!(", about {} left", lasting(left)));
         self.bar.set_prefix(left.unwrap_or_default());
+    }
+
+    /// How far a batch is, where no bar shows it.
+    fn so_far(&self) -> String {
+        match self.bar.is_hidden() && self.progress.weights.len() > 1 {
+            true => format!("[{}] ", self.progress.words(Instant::now())),
+            false => String::new(),
+        }
     }
 
     /// Where a picture's time went, for the curious.
@@ -384,6 +408,11 @@ mod tests {
         let later = now + Duration::from_secs(10);
         assert_eq!(progress.left(later), Some(Duration::from_secs(40)));
         assert_eq!(progress.part(), 0.6);
+        assert_eq!(progress.words(soon), "2/4");
+        assert_eq!(progress.words(later), "2/4, about 40 s left");
+        progress.ends(1, true);
+        progress.ends(2, true);
+        assert_eq!(progress.words(later), "4/4");
     }
 
     #[test]

@@ -21,7 +21,8 @@ pub struct Chosen {
 /// Follows `choice` and `precision` among `adapters`; `verdict` examines, or remembers.
 ///
 /// `Auto` takes what the doctor `recommended` if it still passes, else the first real card that does,
-/// else the processor. Software adapters are taken by number only.
+/// else the processor; `left_out` receives why cards before it were not taken. Software adapters are
+/// taken by number only.
 ///
 /// # Errors
 /// [`Error::Device`] where what was named is not there or does not compute rightly.
@@ -31,6 +32,7 @@ pub fn choose(
     adapters: &[Adapter],
     recommended: Option<&Key>,
     verdict: &mut dyn FnMut(&Place, FloatDType) -> Verdict,
+    left_out: &mut Vec<String>,
 ) -> Result<Chosen> {
     match choice {
         DeviceChoice::Cpu if precision == Precision::F16 => Err(Error::Device(
@@ -47,10 +49,10 @@ pub fn choose(
                 cards.sort_by_key(|adapter| Some(&adapter.id) != key.adapter.as_ref());
             }
             for adapter in cards {
-                if let Ok(chosen) =
-                    in_precision(Place::Gpu(Box::new(adapter.clone())), precision, verdict)
-                {
-                    return Ok(chosen);
+                let place = Place::Gpu(Box::new(adapter.clone()));
+                match in_precision(place, precision, verdict) {
+                    Ok(chosen) => return Ok(chosen),
+                    Err(error) => left_out.push(error.to_string()),
                 }
             }
             match precision {
@@ -179,6 +181,16 @@ mod tests {
         cards: &[(&str, Kind, f64, f64)],
         recommended: Option<&str>,
     ) -> Result<String, String> {
+        choice_and_left_out(choice, precision, cards, recommended).0
+    }
+
+    /// The same, and what is said of others.
+    fn choice_and_left_out(
+        choice: DeviceChoice,
+        precision: Precision,
+        cards: &[(&str, Kind, f64, f64)],
+        recommended: Option<&str>,
+    ) -> (Result<String, String>, Vec<String>) {
         let adapters: Vec<Adapter> = (cards.iter().enumerate())
             .map(|(number, &(name, kind, ..))| {
                 let mut adapter = imagined(name, kind);
@@ -207,18 +219,21 @@ mod tests {
                 speed => passing(speed),
             }
         };
-        choose(
+        let mut left_out = Vec::new();
+        let chosen = choose(
             choice,
             precision,
             &adapters,
             recommended.as_ref(),
             &mut verdict,
+            &mut left_out,
         )
         .map(|chosen| match chosen.place {
             Place::Gpu(adapter) => format!("{} {}", adapter.id.name, name_of(chosen.floats)),
             place => place.name(),
         })
-        .map_err(|error| error.to_string())
+        .map_err(|error| error.to_string());
+        (chosen, left_out)
     }
 
     const MANY: [(&str, Kind, f64, f64); 4] = [
@@ -245,6 +260,22 @@ mod tests {
         let half = |cards: &[_]| choice(Auto, Precision::F16, cards, None);
         assert_eq!(half(&MANY), Ok("big f16".into()));
         assert!(half(&[]).unwrap_err().contains("f16"));
+    }
+
+    #[test]
+    fn auto_says_why_it_takes_no_card() {
+        let left_out =
+            |cards: &[_]| choice_and_left_out(DeviceChoice::Auto, Precision::Auto, cards, None).1;
+        assert_eq!(left_out(&MANY), [""; 0]);
+        let wrong = [
+            ("big", Kind::Discrete, 0.0, 0.0),
+            ("small", Kind::Discrete, 0.0, 0.0),
+        ];
+        let said = left_out(&wrong);
+        assert_eq!(said.len(), 2, "{said:?}");
+        for (text, name) in said.iter().zip(["big", "small"]) {
+            assert!(text.contains(name) && text.contains("nonsense"), "{text}");
+        }
     }
 
     #[test]

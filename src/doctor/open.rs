@@ -42,7 +42,7 @@ pub fn open(
             return verdict.clone();
         }
         notice(&format!(
-            "examining {} in {}, once",
+            "examining {} in {}",
             place.name(),
             name_of(floats)
         ));
@@ -51,17 +51,26 @@ pub fn open(
         examined = true;
         verdict
     };
+    let mut left_out = Vec::new();
     let chosen = choose(
         choice,
         precision,
         adapters,
         recommended.as_ref(),
         &mut verdict,
+        &mut left_out,
     );
     if examined {
         remembered.write();
     }
     let Chosen { place, floats } = chosen?;
+    if !left_out.is_empty() {
+        notice(&format!(
+            "{}; going on on {}",
+            left_out.join("; "),
+            place.name()
+        ));
+    }
     match Target::open(&place, floats) {
         Ok(target) => Ok(target),
         // A card that passed yesterday may be taken by something else today.

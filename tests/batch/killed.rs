@@ -137,7 +137,7 @@ fn two_runs_at_once_leave_each_others_unfinished_files_alone() {
         for line in run
             .stderr
             .lines()
-            .filter(|line| line.starts_with("minkds: in/"))
+            .filter(|line| line.starts_with("minkds: ["))
         {
             assert!(line.contains("exists already"), "{}", run.stderr);
         }

@@ -1,8 +1,10 @@
 //! What is told: reports, events, forecasts, and what is not.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
-use crate::program::Room;
+use crate::program::{Room, finish};
 use crate::{QUICK, room};
 
 fn report(room: &Room) -> Value {
@@ -135,6 +137,7 @@ fn a_dry_run_tells_and_writes_nothing() {
         "{QUICK} in -r -o out --dry-run --report report.json"
     ));
     assert_eq!(run.code, Some(1), "{}", run.stderr);
+    assert!(run.stderr.contains("no --report"), "{}", run.stderr);
     assert!(room.files() == before, "{:?}", room.names());
     for line in [
         "in/b.png -> out/b_x4.png (6 x 5 -> 24 x 20, about ",
@@ -163,4 +166,59 @@ fn a_dry_run_tells_and_writes_nothing() {
     );
     assert_eq!(events[4]["event"], "forecast");
     assert!(room.files() == before);
+}
+
+#[test]
+fn a_report_that_cannot_be_written_costs_no_result() {
+    let room = room();
+    // The second picture takes long enough to put something in the report's way.
+    room.picture("in/b.png", 128, 128);
+    let words = "--no-gui --no-check in -o out --steps 4 --particles 1 --report report.json";
+    let mut child = room.command(words).spawn().unwrap();
+    while !room.path("out/a_x4.jpg").exists() {
+        assert_eq!(child.try_wait().unwrap(), None, "it has ended");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    std::fs::create_dir(room.path("report.json")).unwrap();
+    let run = finish(child);
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    for text in ["2 enlarged", "cannot write report.json"] {
+        assert!(run.stderr.contains(text), "{}", run.stderr);
+    }
+    assert_eq!(room.names_in("out"), ["a_x4.jpg", "b_x4.png"]);
+}
+
+#[test]
+fn the_last_event_is_the_summary_even_if_nothing_was_done() {
+    let room = room();
+    room.succeeds(&format!("{QUICK} in -o out --report report.json"));
+    let before = room.files();
+    let words = "--no-gui --no-check --model MODEL in -o out --steps 2 --json --report report.json";
+    let run = room.run(words);
+    assert_eq!(run.code, Some(2), "{}", run.stderr);
+    let last: Value = serde_json::from_str(run.stdout.lines().last().unwrap()).unwrap();
+    assert_eq!(
+        (&last["event"], &last["ended"], &last["totals"]["waiting"]),
+        (&"summary".into(), &"refused".into(), &2.into())
+    );
+    assert!(
+        room.files() == before,
+        "the report of the night before stays"
+    );
+}
+
+#[test]
+fn a_log_says_how_far_the_batch_is() {
+    let room = room();
+    room.write("in/c.png", "no picture");
+    let run = room.run(&format!("{QUICK} in -o out"));
+    let lines = run.stderr.lines();
+    let counted: Vec<_> = lines.filter(|line| line.contains("/3")).collect();
+    for (line, number) in counted.iter().zip(1..) {
+        assert!(line.contains(&format!("[{number}/3")), "{counted:?}");
+    }
+    assert_eq!(counted.len(), 3, "{}", run.stderr);
+    // One picture is no batch.
+    let single = room.run(&format!("{QUICK} in/b.png -o b.png"));
+    assert_eq!(single.stderr, "in/b.png -> b.png (24 x 20)\n");
 }

@@ -21,9 +21,11 @@ fn room_with_a_card() -> Option<Room> {
 }
 
 /// One verdict on `gpu:0`, as the program keeps it.
-fn verdict(floats: &str, failure: &str) -> String {
+fn verdict(floats: &str, error: f64, failure: &str) -> String {
     let id = serde_json::to_string(&adapters()[0].id).unwrap();
-    let check = r#"{"name": "x", "error": 0.0, "limit": 1.0, "failure": null, "seconds": 0.0}"#;
+    let check = format!(
+        r#"{{"name": "x", "error": {error}, "limit": 1.0, "failure": null, "seconds": 0.0}}"#
+    );
     format!(
         r#"[{{"adapter": {id}, "floats": "{floats}"}}, {{"checks": [{check}], "failure": {failure}, "speed": 1.0}}]"#
     )
@@ -139,14 +141,11 @@ fn a_card_that_computes_wrongly_is_not_used() {
     let Some(room) = room_with_a_card() else {
         return;
     };
-    let wrong = r#""its driver crashed""#;
-    room.remember(
-        "null",
-        &format!("[{}, {}]", verdict("f32", wrong), verdict("f16", wrong)),
-    );
+    let wrong = ["f32", "f16"].map(|floats| verdict(floats, 2.0, "null"));
+    room.remember("null", &format!("[{}]", wrong.join(", ")));
     let says = [
         adapters()[0].id.name.as_str(),
-        "driver crashed",
+        "x comes out wrong",
         "--device cpu",
     ];
     room.refuses("TINY a.png -o b.png --device gpu:0", 2, &says);
@@ -167,7 +166,7 @@ fn memory_that_is_no_verdict_is_made_anew_without_a_word() {
     let Some(room) = room_with_a_card() else {
         return;
     };
-    let good = verdict("f32", "null");
+    let good = verdict("f32", 0.0, "null");
     room.remember("null", &format!("[{good}]"));
     let run = room.run("TINY a.png -o b.png --device gpu:0 --precision f32");
     assert_eq!(

@@ -160,6 +160,8 @@ impl Room {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        #[cfg(unix)]
+        heed_signals(command);
         for proxy in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
             command.env_remove(proxy).env_remove(proxy.to_lowercase());
         }
@@ -218,6 +220,27 @@ impl Room {
         );
         assert!(before == after, "a file has changed after {text}");
     }
+}
+
+/// The program hears hang-ups and Ctrl-C, even if these tests were started to ignore them.
+#[cfg(unix)]
+fn heed_signals(command: &mut Command) {
+    use std::os::unix::process::CommandExt;
+    unsafe extern "C" {
+        fn signal(number: i32, action: usize) -> usize;
+    }
+    const SIGHUP: i32 = 1;
+    const SIGINT: i32 = 2;
+    const DEFAULT: usize = 0;
+    let reset = || {
+        for number in [SIGHUP, SIGINT] {
+            // SAFETY: POSIX allows it here, and no handler of this process is concerned.
+            unsafe { signal(number, DEFAULT) };
+        }
+        Ok(())
+    };
+    // SAFETY: nothing but `signal` happens between fork and exec.
+    unsafe { command.pre_exec(reset) };
 }
 
 /// `words` as arguments: `MODEL` is the path of a small random model, `TINY` stands for a fast run

@@ -170,6 +170,25 @@ fn a_result_is_made_again_from_what_it_says() {
 }
 
 #[test]
+fn only_the_command_line_can_contradict_recreate() {
+    let room = Room::new();
+    room.picture("a.png", 18, 13);
+    done(&room, &format!("{SEEN} a.png -o old.png --seed 7"));
+    room.write("minkds.toml", "particles = 3\nstrip-metadata = true\n");
+    let words = "--no-gui --device cpu --recreate old.png a.png -o new.png --config minkds.toml";
+    let again = |words: &str| {
+        let mut command = room.command(words);
+        command.env_remove(SILENT).env("MINKDS_STEPS", "3");
+        finish(command.env("MINKDS_QUALITY", "50").spawn().unwrap())
+    };
+    let run = again(words);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(room.read("new.png") == room.read("old.png"));
+    let run = again(&format!("{words} --steps 2"));
+    assert!(run.stderr.contains("no settings"), "{}", run.stderr);
+}
+
+#[test]
 fn a_result_says_how_it_was_made_unless_told_not_to() {
     let room = Room::new();
     room.picture("a.png", 8, 8);
