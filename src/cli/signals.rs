@@ -27,26 +27,19 @@ pub fn stop_on_signal(cancel: &Cancel, computing: &Arc<AtomicBool>) {
 /// with Ctrl-C for what they start in the background.
 #[cfg(unix)]
 fn keep_ignored(set: impl FnOnce()) {
-    use std::ffi::c_int;
-    unsafe extern "C" {
-        fn signal(number: c_int, action: usize) -> usize;
-    }
-    // The same on every Unix.
-    const SIGHUP: c_int = 1;
-    const SIGINT: c_int = 2;
-    const IGNORE: usize = 1;
+    use libc::{SIG_IGN, SIGHUP, SIGINT, signal};
     // SAFETY: no action but "ignore" is set, and what was found is put back.
-    let is_ignored = |number: &c_int| unsafe {
-        let action = signal(*number, IGNORE);
+    let is_ignored = |number: &libc::c_int| unsafe {
+        let action = signal(*number, SIG_IGN);
         signal(*number, action);
-        action == IGNORE
+        action == SIG_IGN
     };
     let mut ignored = vec![SIGHUP, SIGINT];
     ignored.retain(is_ignored);
     set();
     for number in ignored {
         // SAFETY: as above.
-        unsafe { signal(number, IGNORE) };
+        unsafe { signal(number, SIG_IGN) };
     }
 }
 

@@ -11,7 +11,6 @@ pub fn show(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
         // In one row where a window is not too narrow, so that the picture below stays where it is.
         ui.spacing_mut().item_spacing.x = 4.0;
         ui.spacing_mut().button_padding.x = 6.0;
-        ui.spacing_mut().slider_width = 70.0;
         files(ui, state, actions);
         ui.separator();
         for mode in Mode::ALL {
@@ -138,11 +137,14 @@ fn details(ui: &mut Ui, state: &mut State) {
         Mode::SideBySide | Mode::Particles | Mode::Spread => false,
     };
     if state.mode == Mode::Difference {
-        let gain = egui::Slider::new(&mut look.gain, 1.0..=64.0)
-            .logarithmic(true)
-            .text("gain");
+        let gain = egui::DragValue::new(&mut look.gain)
+            .range(1.0..=64.0)
+            .speed(0.1)
+            .max_decimals(0)
+            .prefix("× ");
         ui.add(gain)
-            .on_hover_text("How much differences are amplified");
+            .accessible_name("gain")
+            .on_hover_text("How much differences are amplified: drag, or click and type");
     }
     if shows_input {
         ComboBox::new("before", "")

@@ -315,7 +315,13 @@ pub(super) mod tests {
     #[test]
     fn a_difference_in_details_is_seen_from_afar() {
         let input = Arc::new(Raster::new(80, 60, vec![[100, 100, 100, 255]; 80 * 60]));
-        let checks = |i: usize| if (i + i / 320) % 2 == 0 { 90 } else { 110 };
+        let checks = |i: usize| {
+            if (i + i / 320).is_multiple_of(2) {
+                90
+            } else {
+                110
+            }
+        };
         let pixels = (0..320 * 240).map(|i| [checks(i), checks(i), checks(i), 255]);
         let source = Source::Difference {
             of: Arc::new(Raster::new(320, 240, pixels.collect())),
