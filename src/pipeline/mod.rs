@@ -23,6 +23,7 @@ pub use plan::{Ask, Cut, Estimator, Plan};
 pub use region::{MARGIN, Region};
 pub use tiling::{Tile, Tiling};
 
+use crate::device::Budget;
 use crate::error::{Error, Result, caught};
 use crate::kds::{self, Choice, MeanShift};
 use crate::model::{Model, SCALE};
@@ -40,8 +41,8 @@ pub struct Request {
     pub input: Arc<Rgb>,
     /// Start noise instead of the seed's own; of the canvas' size, see [`canvas`].
     pub start: Option<Latents>,
-    /// Bytes that the run may take beyond the loaded model.
-    pub memory: u64,
+    /// What the run may take beyond the loaded model.
+    pub memory: Budget,
     /// Most latent cells per network evaluation, if the memory's plan is not to be trusted.
     pub most_cells: Option<usize>,
     /// Whether the final latents are wanted.
@@ -76,7 +77,7 @@ impl Request {
         Request {
             input: input.into(),
             start: None,
-            memory: u64::MAX,
+            memory: Budget::shared(u64::MAX),
             most_cells: None,
             keep_latents: false,
             check: true,
