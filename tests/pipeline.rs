@@ -383,6 +383,22 @@ fn a_run_says_what_it_does_and_stops_when_told() {
         evaluations, 1,
         "nothing is evaluated after the flag is raised"
     );
+
+    // What follows the last evaluation is stopped, too, whatever that is.
+    for color_fix in [ColorFix::None, ColorFix::Robust] {
+        let settings = Settings {
+            color_fix,
+            ..settings.clone()
+        };
+        let cancel = Cancel::default();
+        let flag = cancel.clone();
+        let mut stop = |event| match event {
+            Event::Progress(part) if part > 1.0 - 1e-9 => flag.cancel(),
+            _ => (),
+        };
+        let error = pipeline::run(&model, &settings, &request, &mut stop, &cancel).unwrap_err();
+        assert!(matches!(error, minkds::error::Error::Cancelled));
+    }
 }
 
 #[test]

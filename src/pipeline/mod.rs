@@ -156,7 +156,7 @@ pub fn scheduler(model: &Model, settings: &Settings) -> Result<Scheduler> {
 }
 
 /// Enlarges one picture. Progress, previews and warnings go to `events`; `cancel` stops the run
-/// before the next network evaluation.
+/// before the next network evaluation, or the next round of what is done to the finished picture.
 ///
 /// # Errors
 /// [`Error::Setting`], [`Error::Memory`] before anything is computed; [`Error::Cancelled`];
@@ -443,7 +443,9 @@ impl<'a> Run<'a> {
         check::latents(&z).map_err(bad_picture)?;
         let mut picture = self.decoded(&z)?;
         drop(z);
-        color::fix(self.settings.color_fix, &mut picture, &self.input);
+        let fix = self.settings.color_fix;
+        color::fix(fix, &mut picture, &self.input, self.cancel)?;
+        self.cancel.check()?;
         if self.request.check {
             check::picture(&picture, &self.input).map_err(bad_picture)?;
         }
