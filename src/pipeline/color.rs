@@ -75,17 +75,23 @@ pub fn adain(result: &mut Rgb, input: &Rgb) {
 /// apart by à-trous blurs of 1 2 1 at distances 1 to 16 (as StableSR does).
 pub fn wavelet(result: &mut Rgb, input: &Rgb, cancel: &Cancel) -> Result<()> {
     let (width, height) = (result.width, result.height);
-    let mut coarse = bicubic_x4(&input.values, input.width, input.height, 3);
-    for (coarse, own) in coarse.iter_mut().zip(&result.values) {
-        // Blurring is linear, so the difference is blurred once.
-        *coarse -= own;
-    }
-    for level in 0..LEVELS {
-        cancel.check()?;
-        coarse = blurred::<3>(&coarse, width, height, 1 << level);
-    }
-    for (value, correction) in result.values.iter_mut().zip(coarse) {
-        *value = (*value + correction).clamp(0.0, 1.0);
+    // One channel after the other: blurring holds three copies of what it blurs.
+    for channel in 0..3 {
+        let plane: Vec<f32> = (input.values.iter().skip(channel).step_by(3).copied()).collect();
+        let mut coarse = bicubic_x4(&plane, input.width, input.height, 1);
+        let own = result.values.iter().skip(channel).step_by(3);
+        for (coarse, own) in coarse.iter_mut().zip(own) {
+            // Blurring is linear, so the difference is blurred once.
+            *coarse -= own;
+        }
+        for level in 0..LEVELS {
+            cancel.check()?;
+            coarse = blurred::<1>(&coarse, width, height, 1 << level);
+        }
+        let own = result.values.iter_mut().skip(channel).step_by(3);
+        for (value, correction) in own.zip(coarse) {
+            *value = (*value + correction).clamp(0.0, 1.0);
+        }
     }
     Ok(())
 }
