@@ -352,3 +352,21 @@ fn a_card_needs_room_for_a_tile_and_the_machine_for_the_picture() {
     let error = plan(12, 0, false).unwrap_err().to_string();
     assert!(error.contains("--device cpu"), "{error}");
 }
+
+/// A band holds whole rows of patches: with large ones and a wide picture that is most of it.
+#[test]
+fn large_patches_need_larger_bands() {
+    let model = bundled();
+    let canvas = Canvas::new(6000, 128, 4);
+    let bytes = |patch_size| {
+        let settings = Settings {
+            particles: 28,
+            patch_size,
+            ..settings(TileSize::Auto)
+        };
+        let ask = Ask::of(&settings, Budget::shared(u64::MAX));
+        let plan = Plan::new(&Estimator::of(&model), &canvas, &ask).unwrap();
+        plan.peak_bytes
+    };
+    assert!(bytes(128) > 1.5 * bytes(1), "{} {}", bytes(128), bytes(1));
+}

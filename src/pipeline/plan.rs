@@ -127,6 +127,8 @@ pub struct Ask {
     pub particles: usize,
     /// How many of them are decoded.
     pub decodes: usize,
+    /// See [`Settings::patch_size`].
+    pub patch_size: usize,
     /// See [`Settings::tile`].
     pub tile: TileSize,
     /// See [`Settings::overlap`].
@@ -147,6 +149,7 @@ impl Ask {
                 Select::All => particles,
                 _ => 1,
             },
+            patch_size: settings.patch_size as usize,
             tile: settings.tile,
             overlap: settings.overlap as usize,
             memory,
@@ -269,7 +272,8 @@ impl Plan {
         let cells = (canvas.padded[0] * canvas.padded[1]) as f64;
         let channels = model.vqvae.denoised_channels() as f64;
         let latents = 4.0 * channels * particles as f64;
-        let band = latents * super::band_rows(canvas, 1) as f64 * canvas.padded[1] as f64;
+        let rows = super::band_rows(canvas, ask.patch_size);
+        let band = latents * (rows * canvas.padded[1]) as f64;
         let latents = latents * cells;
         let picture = 4.0 * 3.0 * cells * (SCALE * SCALE) as f64;
         let low_res = 4.0 * 3.0 * cells;
