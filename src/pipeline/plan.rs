@@ -229,7 +229,7 @@ impl Plan {
     /// [`Error::Memory`] if even one particle at a time, in the smallest tiles that may be chosen, is too much.
     pub fn new(model: &Estimator, canvas: &Canvas, ask: &Ask) -> Result<Self> {
         let sides = sides(ask.tile, canvas);
-        let mut first_error = None;
+        let mut last_error = None;
         for &side in &sides {
             match Plan::in_tiles(model, canvas, ask, side) {
                 Ok(mut plan) => {
@@ -240,10 +240,10 @@ impl Plan {
                         .map(|side| (side, sides[0]));
                     return Ok(plan);
                 }
-                Err(error) => first_error = Some(error),
+                Err(error) => last_error = Some(error),
             }
         }
-        Err(first_error.unwrap_or_else(|| Error::Memory("there is nothing to enlarge".into())))
+        Err(last_error.unwrap_or_else(|| Error::Memory("there is nothing to enlarge".into())))
     }
 
     fn in_tiles(
