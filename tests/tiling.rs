@@ -326,31 +326,36 @@ fn a_large_picture_needs_little_memory() {
     assert!(gibibytes < 2.7, "{gibibytes}");
 }
 
-/// A finished picture lies in the machine's memory, whatever the card has.
+/// A finished picture lies in the machine's memory, whatever the card has, and what the network holds of a tile
+/// on the card, whatever the machine has.
 #[test]
 fn a_card_needs_room_for_a_tile_and_the_machine_for_the_picture() {
     let model = bundled();
-    // 12 megapixels.
-    let canvas = Canvas::new(4032, 3024, 4);
-    let settings = Settings {
-        particles: 4,
-        ..settings(TileSize::Auto)
-    };
-    let plan = |host: u64, device: u64, shared| {
+    let plan = |side, tile, host: u64, device: u64, shared| {
+        let settings = Settings {
+            particles: 4,
+            ..settings(tile)
+        };
         let budget = Budget {
             host: host << 30,
             device: device << 30,
             shared,
         };
-        Plan::new(&Estimator::of(&model), &canvas, &Ask::of(&settings, budget))
+        let ask = Ask::of(&settings, budget);
+        Plan::new(&Estimator::of(&model), &Canvas::new(side, side, 4), &ask)
     };
-    let roomy = plan(64, 64, true).unwrap();
-    assert!(plan(6, 6, true).is_err());
-    assert_eq!(plan(12, 6, false).unwrap().cut, roomy.cut);
-    let error = plan(6, 64, false).unwrap_err().to_string();
+    // 12 megapixels in tiles: far more on the machine than on the card.
+    let large = |host, device, shared| plan(3500, TileSize::Auto, host, device, shared);
+    let roomy = large(64, 64, true).unwrap();
+    assert!(large(6, 6, true).is_err());
+    assert_eq!(large(12, 6, false).unwrap().cut, roomy.cut);
+    let error = large(6, 64, false).unwrap_err().to_string();
     assert!(error.contains("--memory-limit"), "{error}");
-    let error = plan(12, 0, false).unwrap_err().to_string();
+    let error = large(12, 0, false).unwrap_err().to_string();
     assert!(error.contains("--device cpu"), "{error}");
+    // A network's look at one megapixel at once: the other way round.
+    let whole = |host, device, shared| plan(1200, TileSize::Off, host, device, shared);
+    assert!(whole(1, 64, false).is_ok() && whole(1, 64, true).is_err());
 }
 
 /// A band holds whole rows of patches: with large ones and a wide picture that is most of it.
