@@ -6,7 +6,7 @@
 
 use std::time::Instant;
 
-use minkds::device::Target;
+use minkds::device::{Budget, Target};
 use minkds::model::{Model, ModelSource};
 use minkds::noise;
 use minkds::pipeline::{self, Ask, Cancel, Estimator, Plan, Request, Rgb};
@@ -37,7 +37,7 @@ fn main() {
         let plan = Plan::new(
             &Estimator::of(&model),
             &canvas,
-            &Ask::of(&settings, u64::MAX),
+            &Ask::of(&settings, Budget::shared(u64::MAX)),
         );
         let plan = plan.expect("a plan");
         let request = Request {

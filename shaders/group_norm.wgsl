@@ -15,6 +15,10 @@ struct Sizes {
     // Parts that a group is split into, and the values of each, as in group_norm_statistics.wgsl.
     parts: u32,
     part: u32,
+    // Pictures × channels.
+    planes: u32,
+    // Workgroups in y, each of which takes every layers-th plane.
+    layers: u32,
 }
 
 const THREADS = 256u;
@@ -28,8 +32,15 @@ const THREADS = 256u;
 
 @compute @workgroup_size(THREADS, 1, 1)
 fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    let channel = id.y % sizes.channels;
-    let picture = id.y / sizes.channels;
+    for (var i = id.y; i < sizes.planes; i += sizes.layers) {
+        normalise(i, id.x * RUN, thread);
+    }
+}
+
+// A run of the plane `index`, from `first` on.
+fn normalise(index: u32, first: u32, thread: u32) {
+    let channel = index % sizes.channels;
+    let picture = index / sizes.channels;
     let per_group = sizes.channels / sizes.groups;
     let group = picture * sizes.groups + channel / per_group;
 
@@ -51,8 +62,8 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) t
     let scale = weight[channel] * inverseSqrt(deviations / seen + EPS);
     let shift = bias[channel];
 
-    let base = id.y * plane;
-    for (var k = id.x * RUN + thread; k < min(plane, (id.x + 1u) * RUN); k += THREADS) {
+    let base = index * plane;
+    for (var k = first + thread; k < min(plane, first + RUN); k += THREADS) {
         var value = (f32(x[base + k]) - mean) * scale + shift;
         if SILU {
             // Beyond 80 the exponential would leave f32; the result is value or 0 either way.

@@ -184,6 +184,7 @@ fn whatever_a_file_holds_it_is_read_or_refused() {
     configs();
     config_values();
     weights();
+    a_view_that_repeats_its_storage();
     latents();
 }
 
@@ -340,6 +341,39 @@ fn weights() {
             let _ = weights.finish();
         }
     });
+}
+
+/// A pickle may say of a few bytes that they are 83 million values, which it takes no space to say.
+fn a_view_that_repeats_its_storage() {
+    let file = "models/half-bin/unet/diffusion_pytorch_model.bin";
+    let mut bytes = std::fs::read(fixture(file)).unwrap();
+    let find = |bytes: &[u8], what: &[u8]| {
+        let mut windows = bytes.windows(what.len());
+        windows.position(|window| window == what).unwrap()
+    };
+    // The shape and the strides of the first tensor, conv_in.weight: tuples of single bytes.
+    let shape = find(&bytes, b"(K\x04K\x06K\x03K\x03t");
+    let strides = find(&bytes, b"(K6K\x09K\x03K\x01t");
+    for (i, side) in [255, 255, 255, 5].into_iter().enumerate() {
+        bytes[shape + 2 + 2 * i] = side;
+        bytes[strides + 2 + 2 * i] = 0;
+    }
+    // The archive's first entry is the pickle; without a checksum none is looked at.
+    let entry = find(&bytes, b"PK\x01\x02");
+    bytes[entry + 16..entry + 20].fill(0);
+
+    let folder = tempfile::tempdir().unwrap();
+    let name = "diffusion_pytorch_model.bin";
+    std::fs::write(folder.path().join(name), bytes).unwrap();
+    LARGEST.store(0, Ordering::Relaxed);
+    let refused = Weights::open(folder.path(), Target::cpu().device()).map(|weights| {
+        let scope = weights.root().child("conv_in");
+        scope.tensor("weight", [255, 255, 255, 5]);
+    });
+    let asked = LARGEST.load(Ordering::Relaxed);
+    assert!(asked <= MOST_FOR_A_MODEL, "asked for {asked} bytes at once");
+    let error = refused.unwrap_err().to_string();
+    assert!(error.contains("conv_in.weight"), "{error}");
 }
 
 fn latents() {

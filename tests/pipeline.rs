@@ -7,7 +7,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use common::{Arrays, assert_close, copy_folder, fixture, json};
-use minkds::device::Target;
+use minkds::device::{Budget, Target};
 use minkds::kds::Choice;
 use minkds::model::{Model, ModelSource};
 use minkds::pipeline::{
@@ -88,7 +88,7 @@ fn settings(case: &Value) -> Settings {
 fn request(input: Rgb, start: Option<Latents>) -> Request {
     Request {
         start,
-        memory: 1 << 32,
+        memory: Budget::shared(1 << 32),
         keep_latents: true,
         check: false,
         ..Request::new(input)
@@ -258,12 +258,15 @@ fn batches_and_memory_change_no_bit() {
         values: values.copied().collect(),
     };
     let canvas = pipeline::canvas(&model, 16, 16);
-    let plan = |memory| Plan::new(&Estimator::of(&model), &canvas, &Ask::of(&settings, memory));
+    let plan = |memory| {
+        let ask = Ask::of(&settings, Budget::shared(memory));
+        Plan::new(&Estimator::of(&model), &canvas, &ask)
+    };
     let roomy = plan(1 << 32).unwrap();
     let tight = plan(roomy.peak_bytes as u64 - 1).unwrap();
     assert!(roomy.batch == 8 && tight.batch < 8, "{roomy:?} {tight:?}");
     let mut outcomes = [roomy, tight].map(|plan| {
-        let memory = plan.peak_bytes as u64 + 1;
+        let memory = Budget::shared(plan.peak_bytes as u64 + 1);
         let request = Request {
             memory,
             ..request(input.clone(), None)
@@ -282,7 +285,7 @@ fn batches_and_memory_change_no_bit() {
     assert_eq!(roomy, tight);
 
     let request = Request {
-        memory: 1 << 20,
+        memory: Budget::shared(1 << 20),
         ..request(input, None)
     };
     let error = pipeline::run(&model, &settings, &request, &mut |_| (), &Cancel::default());
@@ -380,6 +383,22 @@ fn a_run_says_what_it_does_and_stops_when_told() {
         evaluations, 1,
         "nothing is evaluated after the flag is raised"
     );
+
+    // What follows the last evaluation is stopped, too, whatever that is.
+    for color_fix in [ColorFix::None, ColorFix::Robust] {
+        let settings = Settings {
+            color_fix,
+            ..settings.clone()
+        };
+        let cancel = Cancel::default();
+        let flag = cancel.clone();
+        let mut stop = |event| match event {
+            Event::Progress(part) if part > 1.0 - 1e-9 => flag.cancel(),
+            _ => (),
+        };
+        let error = pipeline::run(&model, &settings, &request, &mut stop, &cancel).unwrap_err();
+        assert!(matches!(error, minkds::error::Error::Cancelled));
+    }
 }
 
 #[test]

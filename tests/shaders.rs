@@ -31,7 +31,7 @@ fn kernels() -> Vec<cube::Kernel> {
                 eps: 1e-6,
                 silu,
             };
-            for shape in [[1, 8, 5, 7], [10, 64, 128, 128]] {
+            for shape in [[1, 8, 5, 7], [10, 64, 128, 128], [64, 1280, 3, 2]] {
                 let (statistics, apply) = cube::group_norm_kernels(shape, params, dtype);
                 kernels.extend([statistics, apply]);
             }

@@ -4,7 +4,7 @@ mod common;
 
 use burn::tensor::{Tensor, TensorData};
 use common::{Arrays, fixture};
-use minkds::device::Target;
+use minkds::device::{Budget, Target};
 use minkds::model::{Model, ModelSource, Norms, Statistics};
 use minkds::noise;
 use minkds::pipeline::{
@@ -272,7 +272,10 @@ fn short_memory_means_smaller_tiles_and_says_so() {
     let model = bundled();
     let settings = settings(TileSize::Auto);
     let canvas = Canvas::new(200, 160, 4);
-    let plan = |memory| Plan::new(&Estimator::of(&model), &canvas, &Ask::of(&settings, memory));
+    let plan = |memory| {
+        let ask = Ask::of(&settings, Budget::shared(memory));
+        Plan::new(&Estimator::of(&model), &canvas, &ask)
+    };
     let roomy = plan(u64::MAX).unwrap();
     assert_eq!((roomy.cut.side, roomy.smaller), (None, None));
     let tight = plan(roomy.peak_bytes as u64 / 2).unwrap();
@@ -282,7 +285,7 @@ fn short_memory_means_smaller_tiles_and_says_so() {
 
     let input = photo(200, 160);
     let request = Request {
-        memory: tight.peak_bytes as u64,
+        memory: Budget::shared(tight.peak_bytes as u64),
         ..Request::new(input)
     };
     let mut warnings = Vec::new();
@@ -312,7 +315,7 @@ fn a_large_picture_needs_little_memory() {
     let plan = Plan::new(
         &Estimator::of(&model),
         &canvas,
-        &Ask::of(&settings, u64::MAX),
+        &Ask::of(&settings, Budget::shared(u64::MAX)),
     )
     .unwrap();
     let gibibytes = plan.peak_bytes / f64::from(1 << 30);
@@ -321,4 +324,54 @@ fn a_large_picture_needs_little_memory() {
         plan.cut.side
     );
     assert!(gibibytes < 2.7, "{gibibytes}");
+}
+
+/// A finished picture lies in the machine's memory, whatever the card has, and what the network holds of a tile
+/// on the card, whatever the machine has.
+#[test]
+fn a_card_needs_room_for_a_tile_and_the_machine_for_the_picture() {
+    let model = bundled();
+    let plan = |side, tile, host: u64, device: u64, shared| {
+        let settings = Settings {
+            particles: 4,
+            ..settings(tile)
+        };
+        let budget = Budget {
+            host: host << 30,
+            device: device << 30,
+            shared,
+        };
+        let ask = Ask::of(&settings, budget);
+        Plan::new(&Estimator::of(&model), &Canvas::new(side, side, 4), &ask)
+    };
+    // 12 megapixels in tiles: far more on the machine than on the card.
+    let large = |host, device, shared| plan(3500, TileSize::Auto, host, device, shared);
+    let roomy = large(64, 64, true).unwrap();
+    assert!(large(6, 6, true).is_err());
+    assert_eq!(large(12, 6, false).unwrap().cut, roomy.cut);
+    let error = large(6, 64, false).unwrap_err().to_string();
+    assert!(error.contains("--memory-limit"), "{error}");
+    let error = large(12, 0, false).unwrap_err().to_string();
+    assert!(error.contains("--device cpu"), "{error}");
+    // A network's look at one megapixel at once: the other way round.
+    let whole = |host, device, shared| plan(1200, TileSize::Off, host, device, shared);
+    assert!(whole(1, 64, false).is_ok() && whole(1, 64, true).is_err());
+}
+
+/// A band holds whole rows of patches: with large ones and a wide picture that is most of it.
+#[test]
+fn large_patches_need_larger_bands() {
+    let model = bundled();
+    let canvas = Canvas::new(6000, 128, 4);
+    let bytes = |patch_size| {
+        let settings = Settings {
+            particles: 28,
+            patch_size,
+            ..settings(TileSize::Auto)
+        };
+        let ask = Ask::of(&settings, Budget::shared(u64::MAX));
+        let plan = Plan::new(&Estimator::of(&model), &canvas, &ask).unwrap();
+        plan.peak_bytes
+    };
+    assert!(bytes(128) > 1.5 * bytes(1), "{} {}", bytes(128), bytes(1));
 }

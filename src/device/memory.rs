@@ -8,6 +8,28 @@ use crate::error::{Error, Result};
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const KEPT_BYTES: i32 = 256 << 20;
 
+/// Bytes that a run may take beyond the loaded model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// Of the machine's memory.
+    pub host: u64,
+    /// Of the memory that the device computes in.
+    pub device: u64,
+    /// Whether that is the machine's, so that what lies there counts as the host's, too.
+    pub shared: bool,
+}
+
+impl Budget {
+    /// `bytes` of the machine's memory, which the device computes in.
+    pub fn shared(bytes: u64) -> Self {
+        Budget {
+            host: bytes,
+            device: bytes,
+            shared: true,
+        }
+    }
+}
+
 /// Lets layers follow each other in the same memory. glibc by default returns every large block to
 /// the system and gets it back page by page, which costs a tenth of a network's time.
 pub(super) fn keep_freed_memory() {

@@ -7,7 +7,7 @@ use burn::tensor::wgpu::wgpu;
 use burn::tensor::{Device, FloatDType, Tensor};
 
 use super::adapter::{Adapter, Kind, adapters};
-use super::{DeviceChoice, cuda, memory};
+use super::{Budget, DeviceChoice, cuda, memory};
 use crate::error::{Error, Result};
 
 /// Latent cells per network evaluation that keep a processor busy …
@@ -253,24 +253,55 @@ impl Target {
         self.faults.lock().take()
     }
 
-    /// Bytes that a run may take there, `limit` being the person's wish for the whole program.
-    pub fn memory_budget(&self, limit: Option<u64>) -> u64 {
-        let Place::Gpu(adapter) = &self.place else {
-            return match self.place {
-                Place::Cpu => memory::memory_budget(limit),
-                // Nothing tells how much memory the card has; it says so itself when it is not enough.
-                _ => limit.unwrap_or(u64::MAX),
-            };
-        };
-        let own = adapter
-            .memory
-            .map(|bytes| (bytes as f64 * GPU_SHARE) as u64);
-        match adapter.kind {
-            // The processor's memory, under another name.
-            Kind::Software | Kind::Integrated => {
-                memory::memory_budget(limit).min(own.unwrap_or(u64::MAX))
-            }
-            _ => own.unwrap_or(u64::MAX).min(limit.unwrap_or(u64::MAX)),
+    /// What a run may take there, `limit` being the person's wish for the whole program: neither of the machine's
+    /// memory nor of the card's is more taken.
+    pub fn memory_budget(&self, limit: Option<u64>) -> Budget {
+        budget(&self.place, memory::memory_budget(limit), limit)
+    }
+}
+
+/// What a run at `place` may take where the machine has `host` bytes left for it.
+fn budget(place: &Place, host: u64, limit: Option<u64>) -> Budget {
+    let (card, shared) = match place {
+        Place::Cpu => return Budget::shared(host),
+        // Nothing tells how much memory the card has; it says so itself when it is not enough.
+        Place::Cuda(_) => (None, false),
+        Place::Gpu(adapter) => {
+            let shared = matches!(adapter.kind, Kind::Software | Kind::Integrated);
+            (adapter.memory, shared)
         }
+    };
+    let card = card.map_or(u64::MAX, |bytes| (bytes as f64 * GPU_SHARE) as u64);
+    Budget {
+        host,
+        device: card.min(limit.unwrap_or(u64::MAX)),
+        shared,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::imagined;
+
+    #[test]
+    fn a_card_of_its_own_memory_is_counted_apart_from_the_machine() {
+        let at = |kind| Place::Gpu(Box::new(imagined("card", kind)));
+        let host = 16 << 30;
+        // 85 % of the eight that the card has.
+        let card = (8f64 * 0.85 * f64::from(1 << 30)) as u64;
+        let apart = |device| Budget {
+            host,
+            device,
+            shared: false,
+        };
+        assert_eq!(budget(&at(Kind::Discrete), host, None), apart(card));
+        let limit = 1 << 30;
+        assert_eq!(budget(&at(Kind::Discrete), host, Some(limit)), apart(limit));
+        assert_eq!(budget(&Place::Cuda(0), host, None), apart(u64::MAX));
+        for kind in [Kind::Integrated, Kind::Software] {
+            assert!(budget(&at(kind), host, None).shared, "{kind:?}");
+        }
+        assert_eq!(budget(&Place::Cpu, host, None), Budget::shared(host));
     }
 }

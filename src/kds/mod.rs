@@ -1,5 +1,6 @@
 //! Kernel Density Steering: moving every patch of every particle by mean shift towards where the
-//! particles agree (Hu et al., 2507.05604; the details are minKDS').
+//! particles agree (Hu et al., 2507.05604). The paper's kernel and selection are the default, minKDS' can
+//! be chosen.
 
 mod agreement;
 pub mod cpu;

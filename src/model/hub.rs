@@ -52,11 +52,19 @@ fn parent(name: &str, index: PathBuf) -> Result<PathBuf> {
 fn download(name: &str, progress: DownloadProgress) -> Result<PathBuf> {
     let fail = |file: &str, e: ApiError| Error::Hub {
         name: name.to_string(),
-        what: format!(
-            "there is no folder of that name here, it is not in the local Hugging Face cache, and \
-             {file} could not be downloaded ({e}). Check the name and the network, or give --model \
-             a local folder, or leave it out to use the bundled model"
-        ),
+        what: match e {
+            // A download that was stopped while nothing came holds its file until something does.
+            ApiError::LockAcquisition(_) => format!(
+                "{file} is being downloaded already, by another program or by a download that was \
+                 stopped here and still waits for the hub. Wait until that is over, or start this \
+                 program again"
+            ),
+            e => format!(
+                "there is no folder of that name here, it is not in the local Hugging Face cache, and \
+                 {file} could not be downloaded ({e}). Check the name and the network, or give --model \
+                 a local folder, or leave it out to use the bundled model"
+            ),
+        },
     };
     if std::env::var("HF_HUB_OFFLINE").is_ok_and(|v| !matches!(v.as_str(), "" | "0")) {
         return Err(Error::Hub {
@@ -76,8 +84,12 @@ fn download(name: &str, progress: DownloadProgress) -> Result<PathBuf> {
     for file in others {
         get(&api, file, progress)?.map_err(|e| fail(file, e))?;
     }
-    // Recommended settings are this project's own file; other models have none.
-    let _ = get(&api, RECOMMENDED, progress)?;
+    // Recommended settings are this project's own file; other models have none. They come before the weights:
+    // a cache that has these is not asked for more.
+    match get(&api, RECOMMENDED, progress)? {
+        Err(e) if !is_missing(&e) => return Err(fail(RECOMMENDED, e)),
+        _ => {}
+    }
     for part in PARTS {
         let [safetensors, bin] = WEIGHTS.map(|file| format!("{part}/{file}"));
         match get(&api, &safetensors, progress)? {
@@ -93,7 +105,7 @@ fn download(name: &str, progress: DownloadProgress) -> Result<PathBuf> {
 
 /// Whether the hub answered that there is no such file, which hf-hub tells in words only.
 fn is_missing(error: &ApiError) -> bool {
-    error.to_string().contains("404")
+    matches!(error, ApiError::RequestError(answer) if answer.to_string().contains("404"))
 }
 
 /// `file`, or why the hub does not give it; the outer error is that of `progress`.

@@ -143,7 +143,7 @@ fn measure(x: &Tensor<4>, groups: usize, [top, bottom, left, right]: Interior) -
     let (top, bottom, left, right) = (at(top, h), at(bottom, h), at(left, w), at(right, w));
     let inner = (x.clone()).slice([0..n, 0..c, top..bottom, left..right]);
     let (h, w) = (bottom - top, right - left);
-    // Both sums are taken around a value of each group's own, so that squares do not swallow the variance.
+    // The squares are taken around each group's mean, so that they do not swallow the variance.
     let inner: Tensor<5> = (inner.cast(FloatDType::F32)).reshape([n, groups, c / groups, h, w]);
     let mean = |x: Tensor<5>| x.mean_dim(4).mean_dim(3).mean_dim(2).mean_dim(0);
     let centre = mean(inner.clone());

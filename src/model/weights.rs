@@ -158,6 +158,7 @@ impl Weights {
                 ),
             ));
         }
+        let size = std::fs::metadata(path).map_or(0, |file| file.len());
         let mut entries = HashMap::new();
         for (name, tensor) in PytorchReader::new(path).map_err(damaged)?.into_tensors() {
             let format = match tensor.dtype() {
@@ -166,6 +167,17 @@ impl Weights {
                 DType::BF16 => Format::Bf16,
                 other => return Err(unsupported_type(path, &name, &format!("{other:?}"))),
             };
+            // A view may repeat what a file holds as often as it likes.
+            if tensor.byte_len() as u64 > size {
+                let (claimed, shape) = (tensor.byte_len(), tensor.shape());
+                return Err(Error::model(
+                    path,
+                    format!(
+                        "{name} of shape {shape:?} would be {claimed} bytes, and the whole file has \
+                         {size}; get the model from a source you trust, as safetensors"
+                    ),
+                ));
+            }
             entries.insert(
                 name,
                 Entry {

@@ -2,8 +2,8 @@
 
 use burn::tensor::{Tensor, activation::softmax};
 
-/// Scores held at a time, in f32 values per batch and head (64 MiB): a VQ decoder's middle
-/// attention has 16384 tokens at 128×128 and would need 1 GiB.
+/// Scores held at a time, in f32 values of all pictures and heads together (64 MiB): a VQ decoder's
+/// middle attention has 16384 tokens at 128×128 and would need 1 GiB.
 const MAX_SCORES: usize = 1 << 24;
 
 /// `softmax(q kᵀ / sqrt(d)) v`; all are `[B, heads, L, d]`.

@@ -2,7 +2,8 @@
 
 use rayon::prelude::*;
 
-use super::Rgb;
+use super::{Cancel, Rgb};
+use crate::error::Result;
 use crate::image_io::resize::{bicubic_x4, reduce_x4};
 use crate::settings::ColorFix;
 
@@ -28,14 +29,18 @@ const MAX_ROUNDS: usize = 30;
 const CLOSE_ENOUGH: f32 = 0.5 / 255.0;
 
 /// What `fix` does to `result`, four times the size of `input`.
-pub fn fix(fix: ColorFix, result: &mut Rgb, input: &Rgb) {
+///
+/// # Errors
+/// [`Error::Cancelled`](crate::error::Error::Cancelled), with the work half done.
+pub fn fix(fix: ColorFix, result: &mut Rgb, input: &Rgb, cancel: &Cancel) -> Result<()> {
     match fix {
         ColorFix::None => {}
         ColorFix::Adain => adain(result, input),
-        ColorFix::Wavelet => wavelet(result, input),
-        ColorFix::Consistency => consistency(result, input),
-        ColorFix::Robust => robust(result, input),
+        ColorFix::Wavelet => wavelet(result, input, cancel)?,
+        ColorFix::Consistency => consistency(result, input, cancel)?,
+        ColorFix::Robust => robust(result, input, cancel)?,
     }
+    Ok(())
 }
 
 /// Gives each channel the mean and standard deviation that the input's bicubic enlargement has (Huang and
@@ -68,19 +73,27 @@ pub fn adain(result: &mut Rgb, input: &Rgb) {
 
 /// Keeps the result's fine detail and takes everything coarser from the input's bicubic enlargement, told
 /// apart by à-trous blurs of 1 2 1 at distances 1 to 16 (as StableSR does).
-pub fn wavelet(result: &mut Rgb, input: &Rgb) {
+pub fn wavelet(result: &mut Rgb, input: &Rgb, cancel: &Cancel) -> Result<()> {
     let (width, height) = (result.width, result.height);
-    let mut coarse = bicubic_x4(&input.values, input.width, input.height, 3);
-    for (coarse, own) in coarse.iter_mut().zip(&result.values) {
-        // Blurring is linear, so the difference is blurred once.
-        *coarse -= own;
+    // One channel after the other: blurring holds three copies of what it blurs.
+    for channel in 0..3 {
+        let plane: Vec<f32> = (input.values.iter().skip(channel).step_by(3).copied()).collect();
+        let mut coarse = bicubic_x4(&plane, input.width, input.height, 1);
+        let own = result.values.iter().skip(channel).step_by(3);
+        for (coarse, own) in coarse.iter_mut().zip(own) {
+            // Blurring is linear, so the difference is blurred once.
+            *coarse -= own;
+        }
+        for level in 0..LEVELS {
+            cancel.check()?;
+            coarse = blurred::<1>(&coarse, width, height, 1 << level);
+        }
+        let own = result.values.iter_mut().skip(channel).step_by(3);
+        for (value, correction) in own.zip(coarse) {
+            *value = (*value + correction).clamp(0.0, 1.0);
+        }
     }
-    for level in 0..LEVELS {
-        coarse = blurred::<3>(&coarse, width, height, 1 << level);
-    }
-    for (value, correction) in result.values.iter_mut().zip(coarse) {
-        *value = (*value + correction).clamp(0.0, 1.0);
-    }
+    Ok(())
 }
 
 /// `[H, W, C]` blurred by 1/4 1/2 1/4 at `distance` pixels in both directions; edges are repeated.
@@ -119,15 +132,15 @@ fn blurred<const C: usize>(
 }
 
 /// Corrects the result until, reduced four times, it equals `input`.
-pub fn consistency(result: &mut Rgb, input: &Rgb) {
-    back_project(result, &input.values);
+pub fn consistency(result: &mut Rgb, input: &Rgb, cancel: &Cancel) -> Result<()> {
+    back_project(result, &input.values, cancel)
 }
 
 /// As `consistency`, but to what of the input is believed, so that its noise is not put back.
-pub fn robust(result: &mut Rgb, input: &Rgb) {
+pub fn robust(result: &mut Rgb, input: &Rgb, cancel: &Cancel) -> Result<()> {
     let reduced = reduce_x4(&result.values, result.width, result.height, 3);
     let wanted = believed(&reduced, &input.values, input.width, input.height);
-    back_project(result, &wanted);
+    back_project(result, &wanted, cancel)
 }
 
 /// What of the `input` a result that reduces to `reduced` ought to reduce to, `[H, W, 3]` all.
@@ -182,10 +195,11 @@ fn local_mean<const C: usize>(values: &[f32], width: usize, height: usize) -> Ve
 /// Back-projection (Irani and Peleg, 1991): what the result, reduced four times, lacks or has too
 /// much of against `wanted` is enlarged and added, until every value agrees within half an 8-bit
 /// step, or clipping at black and white lets it come no closer.
-fn back_project(result: &mut Rgb, wanted: &[f32]) {
+fn back_project(result: &mut Rgb, wanted: &[f32], cancel: &Cancel) -> Result<()> {
     let [width, height] = [result.width / 4, result.height / 4];
     let mut last = f32::INFINITY;
     for _ in 0..MAX_ROUNDS {
+        cancel.check()?;
         let mut missing = reduce_x4(&result.values, result.width, result.height, 3);
         let mut worst = 0f32;
         for (missing, &wanted) in missing.iter_mut().zip(wanted) {
@@ -201,6 +215,7 @@ fn back_project(result: &mut Rgb, wanted: &[f32]) {
             *value = (*value + correction).clamp(0.0, 1.0);
         }
     }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -235,11 +250,15 @@ mod tests {
         }
     }
 
+    fn fixed(what: ColorFix, result: &mut Rgb, input: &Rgb) {
+        fix(what, result, input, &Cancel::default()).unwrap();
+    }
+
     #[test]
     fn the_result_reduced_equals_the_input() {
         // A result without any relation to the input: the hardest case.
         let (mut result, input) = (picture(64, 0.1), picture(16, 0.1));
-        consistency(&mut result, &input);
+        fixed(ColorFix::Consistency, &mut result, &input);
         let reduced = reduce_x4(&result.values, 64, 64, 3);
         let worst = reduced
             .iter()
@@ -293,7 +312,7 @@ mod tests {
                 .map(|i| 0.4 + slow(i) + fine(i))
                 .collect(),
         };
-        wavelet(&mut result, &input);
+        fixed(ColorFix::Wavelet, &mut result, &input);
         for y in 0..128 {
             // Blurs repeat the edge, so a change that reaches it is only followed inside.
             for x in 32..96 {
@@ -313,9 +332,9 @@ mod tests {
         let mut input = picture(64, 0.03);
         let star = (20 * 64 + 20) * 3;
         input.values[star..star + 3].fill(1.0);
-        let mut fixed = gray(256);
-        robust(&mut fixed, &input);
-        let reduced = reduce_x4(&fixed.values, 256, 256, 3);
+        let mut result = gray(256);
+        fixed(ColorFix::Robust, &mut result, &input);
+        let reduced = reduce_x4(&result.values, 256, 256, 3);
         assert!(reduced[star] > 0.85, "the star is {}", reduced[star]);
         let away = |i: &usize| (i / 3 / 64).abs_diff(20) > 8 || (i / 3 % 64).abs_diff(20) > 8;
         let deviation = |values: &[f32]| {
@@ -336,8 +355,8 @@ mod tests {
         };
         let gray = gray(64);
         let (mut robustly, mut consistently) = (gray.clone(), gray);
-        robust(&mut robustly, &input);
-        consistency(&mut consistently, &input);
+        fixed(ColorFix::Robust, &mut robustly, &input);
+        fixed(ColorFix::Consistency, &mut consistently, &input);
         let pairs = robustly.values.iter().zip(&consistently.values);
         let worst = pairs.fold(0f32, |worst, (a, b)| worst.max((a - b).abs()));
         assert!(worst < 0.05, "{worst}");
@@ -354,7 +373,7 @@ mod tests {
             values: values.map(|(a, b)| 0.9 * a + 0.3 * (b - 0.5)).collect(),
             ..original
         };
-        robust(&mut result, &input);
+        fixed(ColorFix::Robust, &mut result, &input);
         let reduced = reduce_x4(&result.values, 256, 256, 3);
         let difference = |a: &[f32], b: &[f32]| {
             let sum: f32 = a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum();
@@ -391,8 +410,8 @@ mod tests {
     fn a_consistent_result_is_left_alone() {
         let result = picture(64, 0.1);
         let input = reduced(&result);
-        let mut fixed = result.clone();
-        consistency(&mut fixed, &input);
-        assert_eq!(fixed, result);
+        let mut same = result.clone();
+        fixed(ColorFix::Consistency, &mut same, &input);
+        assert_eq!(same, result);
     }
 }

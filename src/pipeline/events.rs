@@ -50,7 +50,7 @@ pub struct Rgb {
     pub values: Vec<f32>,
 }
 
-/// A flag that stops a run before its next network evaluation.
+/// A flag that stops a run before its next network evaluation or round of finishing.
 #[derive(Clone, Debug, Default)]
 pub struct Cancel(Arc<AtomicBool>);
 

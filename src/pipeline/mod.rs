@@ -23,6 +23,7 @@ pub use plan::{Ask, Cut, Estimator, Plan};
 pub use region::{MARGIN, Region};
 pub use tiling::{Tile, Tiling};
 
+use crate::device::Budget;
 use crate::error::{Error, Result, caught};
 use crate::kds::{self, Choice, MeanShift};
 use crate::model::{Model, SCALE};
@@ -40,8 +41,8 @@ pub struct Request {
     pub input: Arc<Rgb>,
     /// Start noise instead of the seed's own; of the canvas' size, see [`canvas`].
     pub start: Option<Latents>,
-    /// Bytes that the run may take beyond the loaded model.
-    pub memory: u64,
+    /// What the run may take beyond the loaded model.
+    pub memory: Budget,
     /// Most latent cells per network evaluation, if the memory's plan is not to be trusted.
     pub most_cells: Option<usize>,
     /// Whether the final latents are wanted.
@@ -76,7 +77,7 @@ impl Request {
         Request {
             input: input.into(),
             start: None,
-            memory: u64::MAX,
+            memory: Budget::shared(u64::MAX),
             most_cells: None,
             keep_latents: false,
             check: true,
@@ -155,7 +156,7 @@ pub fn scheduler(model: &Model, settings: &Settings) -> Result<Scheduler> {
 }
 
 /// Enlarges one picture. Progress, previews and warnings go to `events`; `cancel` stops the run
-/// before the next network evaluation.
+/// before the next network evaluation, or the next round of what is done to the finished picture.
 ///
 /// # Errors
 /// [`Error::Setting`], [`Error::Memory`] before anything is computed; [`Error::Cancelled`];
@@ -442,7 +443,9 @@ impl<'a> Run<'a> {
         check::latents(&z).map_err(bad_picture)?;
         let mut picture = self.decoded(&z)?;
         drop(z);
-        color::fix(self.settings.color_fix, &mut picture, &self.input);
+        let fix = self.settings.color_fix;
+        color::fix(fix, &mut picture, &self.input, self.cancel)?;
+        self.cancel.check()?;
         if self.request.check {
             check::picture(&picture, &self.input).map_err(bad_picture)?;
         }

@@ -5,7 +5,7 @@ use bytesize::ByteSize;
 use super::Canvas;
 use super::decode::{COLLAGE_SHARE, ROUNDS};
 use super::tiling::Tiling;
-use crate::device::Limits;
+use crate::device::{Budget, Limits};
 use crate::error::{Error, Result};
 use crate::model::{AutoencoderConfig, Model, SCALE, UNetConfig, cost};
 use crate::settings::{Select, Settings, TileSize};
@@ -127,19 +127,21 @@ pub struct Ask {
     pub particles: usize,
     /// How many of them are decoded.
     pub decodes: usize,
+    /// See [`Settings::patch_size`].
+    pub patch_size: usize,
     /// See [`Settings::tile`].
     pub tile: TileSize,
     /// See [`Settings::overlap`].
     pub overlap: usize,
-    /// Bytes that may be taken beyond the loaded model.
-    pub memory: u64,
+    /// What may be taken beyond the loaded model.
+    pub memory: Budget,
     /// Most latent cells that one evaluation may hold, if the memory's plan is not to be trusted.
     pub most_cells: Option<usize>,
 }
 
 impl Ask {
     /// For a run of `settings`.
-    pub fn of(settings: &Settings, memory: u64) -> Self {
+    pub fn of(settings: &Settings, memory: Budget) -> Self {
         let particles = settings.particles as usize;
         Ask {
             particles,
@@ -147,11 +149,44 @@ impl Ask {
                 Select::All => particles,
                 _ => 1,
             },
+            patch_size: settings.patch_size as usize,
             tile: settings.tile,
             overlap: settings.overlap as usize,
             memory,
             most_cells: None,
         }
+    }
+}
+
+/// Most bytes needed at a time, beyond the loaded model.
+#[derive(Clone, Copy, Debug)]
+struct Need {
+    /// Of the machine's memory.
+    host: f64,
+    /// Of the device's.
+    device: f64,
+    /// Of both together.
+    both: f64,
+}
+
+impl Need {
+    /// Of what happens one after the other, each with what it holds on the machine and on the device.
+    fn of(stages: [[f64; 2]; 3]) -> Self {
+        let most = |bytes: fn([f64; 2]) -> f64| stages.map(bytes).into_iter().fold(0.0, f64::max);
+        Need {
+            host: most(|[host, _]| host),
+            device: most(|[_, device]| device),
+            both: most(|[host, device]| host + device),
+        }
+    }
+
+    /// What the machine holds, with what the device holds there.
+    fn on_host(&self, budget: Budget) -> f64 {
+        if budget.shared { self.both } else { self.host }
+    }
+
+    fn fits(&self, budget: Budget) -> bool {
+        self.on_host(budget) <= budget.host as f64 && self.device <= budget.device as f64
     }
 }
 
@@ -162,7 +197,7 @@ pub struct Plan {
     pub cut: Cut,
     /// Particles per network evaluation.
     pub batch: usize,
-    /// Most bytes needed at a time, beyond the loaded model.
+    /// Most bytes needed at a time, beyond the loaded model, of the machine's memory and the device's together.
     pub peak_bytes: f64,
     /// Work of one particle's network evaluation.
     pub evaluation: f64,
@@ -194,7 +229,7 @@ impl Plan {
     /// [`Error::Memory`] if even one particle at a time, in the smallest tiles that may be chosen, is too much.
     pub fn new(model: &Estimator, canvas: &Canvas, ask: &Ask) -> Result<Self> {
         let sides = sides(ask.tile, canvas);
-        let mut first_error = None;
+        let mut last_error = None;
         for &side in &sides {
             match Plan::in_tiles(model, canvas, ask, side) {
                 Ok(mut plan) => {
@@ -205,10 +240,10 @@ impl Plan {
                         .map(|side| (side, sides[0]));
                     return Ok(plan);
                 }
-                Err(error) => first_error = Some(error),
+                Err(error) => last_error = Some(error),
             }
         }
-        Err(first_error.unwrap_or_else(|| Error::Memory("there is nothing to enlarge".into())))
+        Err(last_error.unwrap_or_else(|| Error::Memory("there is nothing to enlarge".into())))
     }
 
     fn in_tiles(
@@ -237,24 +272,27 @@ impl Plan {
         let cells = (canvas.padded[0] * canvas.padded[1]) as f64;
         let channels = model.vqvae.denoised_channels() as f64;
         let latents = 4.0 * channels * particles as f64;
-        let band = latents * super::band_rows(canvas, 1) as f64 * canvas.padded[1] as f64;
+        let rows = super::band_rows(canvas, ask.patch_size);
+        let band = latents * (rows * canvas.padded[1]) as f64;
         let latents = latents * cells;
         let picture = 4.0 * 3.0 * cells * (SCALE * SCALE) as f64;
-        // One after the other: sampling, decoding, and what is done to the finished picture.
+        let low_res = 4.0 * 3.0 * cells;
+        let decoded = (decodes - 1) as f64 * picture;
         let needed = |batch: usize| {
-            let low_res = 4.0 * 3.0 * cells;
-            let sampling = LATENT_COPIES * latents
-                + low_res
-                + (BAND_COPIES * band).max(unet.peak_bytes * batch as f64);
-            let decoding = latents + decoder.peak_bytes + picture;
-            let finishing = latents + PICTURE_COPIES * picture;
-            sampling.max(decoding).max(finishing) + (decodes - 1) as f64 * picture
+            let evaluating = unet.peak_bytes * batch as f64;
+            let sampling = [
+                LATENT_COPIES * latents + low_res + decoded,
+                evaluating.max(BAND_COPIES * band),
+            ];
+            let decoding = [latents + picture + decoded, decoder.peak_bytes];
+            let finishing = [latents + PICTURE_COPIES * picture + decoded, 0.0];
+            Need::of([sampling, decoding, finishing])
         };
         let largest = |batch: usize| {
             let batch = unet.largest_bytes * batch as f64;
             batch.max(decoder.largest_bytes).max(band)
         };
-        let (budget, most_bytes) = (ask.memory as f64, limits.largest as f64);
+        let (budget, most_bytes) = (ask.memory, limits.largest as f64);
         let size = |bytes: f64| ByteSize::b(bytes as u64).display().iec().to_string();
         let what = format!(
             "a picture of {} × {} pixels with {particles} particles{}",
@@ -278,12 +316,23 @@ impl Plan {
                 size(most_bytes)
             )));
         }
-        if needed(1) > budget {
+        let least = needed(1);
+        let on_host = least.on_host(budget);
+        if on_host > budget.host as f64 {
             return Err(Error::Memory(format!(
                 "{what} needs about {} of memory beside the loaded model, and {} is left: {way_out}, or a \
                  higher --memory-limit",
-                size(needed(1)),
-                size(budget)
+                size(on_host),
+                size(budget.host as f64)
+            )));
+        }
+        if !least.fits(budget) {
+            return Err(Error::Memory(format!(
+                "{what} needs about {} of the memory of {} beside the loaded model, and {} may be taken: \
+                 {way_out}, or --device cpu",
+                size(least.device),
+                model.device,
+                size(budget.device as f64)
             )));
         }
         let busy = limits.busy_cells.div_ceil(tile_cells).min(particles);
@@ -292,11 +341,11 @@ impl Plan {
             .map_or(busy, |most| (most / tile_cells).max(1));
         let batch = (1..=busy.min(most))
             .rev()
-            .find(|&batch| needed(batch) <= budget && largest(batch) <= most_bytes)
+            .find(|&batch| needed(batch).fits(budget) && largest(batch) <= most_bytes)
             .unwrap_or(1);
         Ok(Plan {
             batch,
-            peak_bytes: needed(batch),
+            peak_bytes: needed(batch).both,
             evaluation: model.tiles_work(&cut.network),
             decode: model.decode_work(&cut),
             cut,

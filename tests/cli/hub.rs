@@ -25,6 +25,8 @@ struct Faults {
     cut: Option<&'static str>,
     /// The file of which half is sent, after which nothing comes for long.
     stall: Option<&'static str>,
+    /// The file that the hub has no time for, once.
+    busy: Option<&'static str>,
     /// Every answer is this page, as networks say that want a login first.
     page: Option<&'static str>,
 }
@@ -97,6 +99,11 @@ fn answer(
             "Content-Type: text/html\r\n",
             page.as_bytes(),
         );
+    }
+
+    let busy = |name: &mut &str| path.ends_with(*name);
+    if faults.lock().unwrap().busy.take_if(busy).is_some() {
+        return send(&mut stream, "503 Service Unavailable", "", b"later");
     }
 
     let prefixes = [
@@ -273,6 +280,31 @@ fn a_model_is_downloaded_once_and_then_works_offline() {
         "{}",
         run.stderr
     );
+}
+
+/// What the hub does not tell now, it may tell later: the model is not taken for one without recommendations.
+#[test]
+fn a_hub_that_is_busy_is_asked_again_for_the_recommended_settings() {
+    let (room, expected) = room("ldm-like");
+    let faults = Faults {
+        busy: Some("minkds.json"),
+        ..Faults::default()
+    };
+    let hub = Hub::serve("ldm-like", faults);
+    room.refuses_as(
+        hub.command(&room, WORDS),
+        WORDS,
+        2,
+        &[NAME, "minkds.json", "503"],
+    );
+    let run = finish(hub.command(&room, WORDS).spawn().unwrap());
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(room.read("b.png") == expected);
+    let requests = hub.requests();
+    let asked = requests
+        .iter()
+        .filter(|request| request.contains("minkds.json"));
+    assert_eq!(asked.count(), 2, "{requests:?}");
 }
 
 /// The published checkpoints of 2022 have no safetensors.

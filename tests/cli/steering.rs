@@ -203,6 +203,7 @@ fn threads_do_not_matter() {
 #[cfg(target_os = "linux")]
 #[test]
 fn micro_batches_under_a_memory_limit_do_not_matter() {
+    use minkds::device::Budget;
     use minkds::model::{Model, ModelSource};
     use minkds::pipeline::{Ask, Estimator, Plan, canvas};
     use minkds::settings::Settings;
@@ -221,7 +222,7 @@ fn micro_batches_under_a_memory_limit_do_not_matter() {
         Plan::new(
             &Estimator::of(&model),
             &canvas(&model, 12, 12),
-            &Ask::of(&settings, budget),
+            &Ask::of(&settings, Budget::shared(budget)),
         )
     };
     assert_eq!(plan(u64::MAX).unwrap().batch, 28);

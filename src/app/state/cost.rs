@@ -2,6 +2,7 @@
 
 use super::{QUICK, State};
 use crate::app::worker::Ready;
+use crate::device::Budget;
 use crate::pipeline::{Ask, Canvas, Plan, Region, grid_of};
 use crate::settings::Settings;
 
@@ -26,7 +27,7 @@ impl State {
     pub fn cost(&self) -> Option<Cost> {
         let (ready, input) = (self.ready()?, self.input.as_ref()?);
         let canvas = Canvas::new(input.rgb.width, input.rgb.height, ready.multiple);
-        let ask = Ask::of(&self.settings, u64::MAX);
+        let ask = Ask::of(&self.settings, Budget::shared(u64::MAX));
         let plan = Plan::new(&ready.estimator, &canvas, &ask);
         Some(Cost {
             seconds: ready.estimator.work(&canvas, &self.settings) / ready.rate,

@@ -189,17 +189,18 @@ pub fn group_norm_kernels(
     )
     .stores(dtype)
     .sizes([values, parts, part]);
+    let layers = (n * c).min(MAX_GROUPS);
     let apply = Kernel::new(
         "group_norm",
         include_str!("../../../shaders/group_norm.wgsl"),
         256,
-        [(h * w).div_ceil(RUN), n * c, 1],
+        [(h * w).div_ceil(RUN), layers, 1],
     )
     .stores(dtype)
     .number("RUN", RUN)
     .float("EPS", params.eps)
     .flag("SILU", params.silu)
-    .sizes([c, params.groups, h * w, parts, part]);
+    .sizes([c, params.groups, h * w, parts, part, n * c, layers]);
     (statistics, apply)
 }
 
