@@ -6,9 +6,9 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
@@ -86,6 +86,11 @@ impl Shared<'_> {
         }
         let index = self.next.fetch_add(1, Ordering::Relaxed);
         (index < self.job.tasks.len()).then_some(index)
+    }
+
+    /// The journal, to be written by one thread at a time.
+    pub fn journal(&self) -> MutexGuard<'_, Option<Journal>> {
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the next picture may be read ahead: it is small enough, and there is one for every other device

@@ -22,7 +22,7 @@ mod speed;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Instant;
 
@@ -47,7 +47,7 @@ use self::journal::{Journal, Known, Recipe, Stamp, Standing, differences};
 use self::lanes::{BYTES_AHEAD, Message, Shared, What, lane};
 use self::outputs::with_suffix;
 pub(crate) use self::outputs::{enlarged_name, folder_of, refuse_missing_folder, refuse_no_file};
-use self::parts::{Part, encode, make_folder, place, remove};
+use self::parts::{Part, encode, make_folder, place, remove, unnamed};
 use self::protected::is_same;
 use crate::error::{Error, Result};
 use crate::image_io::{self, Existing, Picture, Saving, bleed_under_alpha, blend};
@@ -517,6 +517,14 @@ impl Job {
                 self.protected.refuse(path)?;
             }
         }
+        // Nothing is computed that cannot be written down.
+        make_folder(task)?;
+        if let Some(journal) = &mut *shared.journal() {
+            journal.begin()?;
+        }
+        targets
+            .iter()
+            .try_for_each(|path| unnamed(path).map(drop))?;
         Ok(Read::Ready(Box::new(Prepared {
             width,
             height,
@@ -597,16 +605,6 @@ impl Job {
         outcome: Outcome,
         warn: &mut dyn FnMut(String),
     ) -> Result<Vec<Written>> {
-        let lock = || {
-            shared
-                .journal
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-        };
-        make_folder(task)?;
-        if let Some(journal) = &mut *lock() {
-            journal.begin()?;
-        }
         let Outcome {
             pictures,
             latents,
@@ -637,7 +635,7 @@ impl Job {
                 size: (picture.width, picture.height),
             });
         }
-        let announce = |parts: &[Part]| match (&mut *lock(), &prepared.stamp) {
+        let announce = |parts: &[Part]| match (&mut *shared.journal(), &prepared.stamp) {
             (Some(journal), Some(input)) => {
                 let stamps = parts.iter().filter_map(Part::stamp);
                 let stamps = stamps.collect::<Result<Vec<_>>>()?;
@@ -652,7 +650,7 @@ impl Job {
             remove(&fresh);
             return Err(error);
         }
-        if let (Some(journal), Some(_)) = (&mut *lock(), &prepared.stamp) {
+        if let (Some(journal), Some(_)) = (&mut *shared.journal(), &prepared.stamp) {
             journal.finished(&task.output)?;
         }
         Ok(placed)

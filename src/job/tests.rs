@@ -204,6 +204,46 @@ fn bad_files_stop_nothing_unless_that_is_asked_for() {
 }
 
 #[test]
+fn what_cannot_be_written_is_not_computed() {
+    let cancel = Cancel::default();
+    let never = |_: &Prepared| -> Result<_> { panic!("this was computed for nothing") };
+    let failures = |job: &Job, word: &str| {
+        let summary = run(job, 1, &never, &cancel, &mut |event| {
+            if let JobEvent::Failed { error, .. } = event {
+                let text = error.to_string();
+                assert!(text.contains(word), "{text}");
+            }
+        });
+        assert_eq!(summary.unwrap().failed, 2);
+    };
+    let room = TempDir::new().unwrap();
+    let mut job = job(room.path(), 2, 3);
+    let out = room.path().join("out");
+    // A file in the folder's place takes no files, whoever asks.
+    fs::write(&out, "").unwrap();
+    failures(&job, "cannot create");
+    fs::remove_file(&out).unwrap();
+    let journal = job.journal.replace(room.path().join("in/00000.png"));
+    failures(&job, "cannot write the journal");
+    job.journal = None;
+    for task in &mut job.tasks {
+        task.output = format!("/proc/{}", task.label.display()).into();
+    }
+    if cfg!(target_os = "linux") {
+        failures(&job, "cannot write /proc/");
+    }
+    job.journal = journal;
+    // Pictures that cannot be read leave nothing behind.
+    for i in 0..2 {
+        job.tasks[i].output = out.join(format!("{i}.png"));
+        fs::write(&job.tasks[i].input, "no picture").unwrap();
+    }
+    fs::remove_dir(&out).unwrap();
+    failures(&job, "not a picture");
+    assert!(!out.exists());
+}
+
+#[test]
 fn a_job_that_is_stopped_keeps_what_is_finished_and_goes_on_later() {
     let (whole, room) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     run(
