@@ -19,6 +19,16 @@ pub(super) fn keep_freed_memory() {
         libc::mallopt(libc::M_ARENA_MAX, 1);
     }
 }
+
+/// Gives what was freed back to the system, so that it does not count as held.
+pub fn release_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: it takes a number and touches only what is free.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// Uses `threads` processor threads, all of them if `None`. Call once, first.
 pub fn use_threads(threads: Option<usize>) -> Result<()> {
     let Some(threads) = threads else {

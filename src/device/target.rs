@@ -253,24 +253,26 @@ impl Target {
         self.faults.lock().take()
     }
 
+    /// Whether runs there share the memory that everything else in this program takes.
+    pub fn shares_memory(&self) -> bool {
+        match &self.place {
+            Place::Cpu => true,
+            Place::Gpu(adapter) => matches!(adapter.kind, Kind::Software | Kind::Integrated),
+            _ => false,
+        }
+    }
+
     /// Bytes that a run may take there, `limit` being the person's wish for the whole program.
     pub fn memory_budget(&self, limit: Option<u64>) -> u64 {
-        let Place::Gpu(adapter) = &self.place else {
-            return match self.place {
-                Place::Cpu => memory::memory_budget(limit),
-                // Nothing tells how much memory the card has; it says so itself when it is not enough.
-                _ => limit.unwrap_or(u64::MAX),
-            };
+        let own = match &self.place {
+            Place::Gpu(adapter) => adapter.memory,
+            // Nothing tells how much memory a card under CUDA has; it says so itself when it is not enough.
+            _ => None,
         };
-        let own = adapter
-            .memory
-            .map(|bytes| (bytes as f64 * GPU_SHARE) as u64);
-        match adapter.kind {
-            // The processor's memory, under another name.
-            Kind::Software | Kind::Integrated => {
-                memory::memory_budget(limit).min(own.unwrap_or(u64::MAX))
-            }
-            _ => own.unwrap_or(u64::MAX).min(limit.unwrap_or(u64::MAX)),
-        }
+        let own = own.map_or(u64::MAX, |bytes| (bytes as f64 * GPU_SHARE) as u64);
+        own.min(match self.shares_memory() {
+            true => memory::memory_budget(limit),
+            false => limit.unwrap_or(u64::MAX),
+        })
     }
 }

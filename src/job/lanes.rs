@@ -55,9 +55,13 @@ pub enum What {
     Failed(Error),
 }
 
-/// Computes a picture: its result, and what computed it.
-pub type Network<'a> =
-    &'a mut dyn FnMut(&mut Prepared, &mut dyn FnMut(Event)) -> Result<(Outcome, String)>;
+/// Computes a picture: its result, and what computed it. The function without arguments waits until the result
+/// before it is written, which takes memory.
+pub type Network<'a> = &'a mut dyn FnMut(
+    &mut Prepared,
+    &mut dyn FnMut(),
+    &mut dyn FnMut(Event),
+) -> Result<(Outcome, String)>;
 
 /// A picture on its way from the network to the disk.
 struct Computed {
@@ -66,6 +70,31 @@ struct Computed {
     outcome: Outcome,
     device: String,
     network: f64,
+}
+
+/// The result that a lane is writing, if there is one.
+struct Writing(Mutex<Receiver<()>>);
+
+impl Writing {
+    fn new() -> Self {
+        Writing(Mutex::new(channel().1))
+    }
+
+    /// Another one begins, and lasts until what is returned is dropped.
+    fn begin(&self) -> Sender<()> {
+        let (lasts, ended) = channel();
+        *self.lock() = ended;
+        lasts
+    }
+
+    /// Returns when it has ended.
+    fn wait(&self) {
+        let _ = self.lock().recv();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Receiver<()>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What comes to the thread that owns the device.
@@ -112,6 +141,7 @@ pub fn lane(shared: &Shared, network: Network, say: &mut dyn FnMut(Message)) {
     let (permits, permitted) = channel();
     let (news, inbox) = channel();
     let (to_disk, computed) = sync_channel(0);
+    let writing = Writing::new();
     thread::scope(|scope| {
         let own = news.clone();
         scope.spawn(move || read_all(shared, &permitted, &own));
@@ -131,13 +161,13 @@ pub fn lane(shared: &Shared, network: Network, say: &mut dyn FnMut(Message)) {
                     if ahead {
                         permit();
                     }
-                    let computed = compute(index, read, network, say);
+                    let computed = compute(index, read, network, &writing, say);
                     if matches!(computed, Err(Error::Cancelled)) {
                         break;
                     }
                     if let Ok(Some(computed)) = computed {
                         // It fails only if the writer is gone, which has said why.
-                        let _ = to_disk.send(computed);
+                        let _ = to_disk.send((computed, writing.begin()));
                     }
                     if !ahead {
                         permit();
@@ -159,6 +189,7 @@ fn compute(
     index: usize,
     read: Result<Read>,
     network: Network,
+    writing: &Writing,
     say: &mut dyn FnMut(Message),
 ) -> Result<Option<Computed>> {
     let mut say = |what| say(Message { index, what });
@@ -178,7 +209,8 @@ fn compute(
         say(What::Run(Event::Warning(warning)));
     }
     let start = Instant::now();
-    match network(&mut prepared, &mut |event| say(What::Run(event))) {
+    let wait = &mut || writing.wait();
+    match network(&mut prepared, wait, &mut |event| say(What::Run(event))) {
         Ok((outcome, device)) => Ok(Some(Computed {
             index,
             prepared,
@@ -208,15 +240,15 @@ fn read_all(shared: &Shared, permitted: &Receiver<()>, news: &Sender<News>) {
     }
 }
 
-fn write_all(shared: &Shared, computed: &Receiver<Computed>, news: &Sender<News>) {
-    for Computed {
-        index,
-        prepared,
-        outcome,
-        device,
-        network,
-    } in computed
-    {
+fn write_all(shared: &Shared, computed: &Receiver<(Computed, Sender<()>)>, news: &Sender<News>) {
+    for (computed, lasts) in computed {
+        let Computed {
+            index,
+            prepared,
+            outcome,
+            device,
+            network,
+        } = computed;
         let Some(task) = shared.job.tasks.get(index) else {
             continue;
         };
@@ -227,6 +259,7 @@ fn write_all(shared: &Shared, computed: &Receiver<Computed>, news: &Sender<News>
         let written = guarded("writing the result of", &task.input, || {
             shared.job.write(shared, task, *prepared, outcome, warn)
         });
+        drop(lasts);
         say(match written {
             Ok(written) => What::Done(Box::new(Done {
                 written,

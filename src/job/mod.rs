@@ -359,8 +359,8 @@ impl Job {
         };
         let shared = self.shared(settings, context, recipe, engines.len(), cancel)?;
         let networks = engines.iter_mut().map(|engine| {
-            |prepared: &mut Prepared, events: &mut dyn FnMut(Event)| {
-                self.compute(engine, settings, prepared, events, cancel)
+            |prepared: &mut Prepared, wait: &mut dyn FnMut(), events: &mut dyn FnMut(Event)| {
+                self.compute(engine, settings, prepared, wait, events, cancel)
             }
         });
         self.run_lanes(&shared, networks.collect(), events)
@@ -401,7 +401,12 @@ impl Job {
         events: &mut dyn FnMut(JobEvent),
     ) -> Result<Summary>
     where
-        N: FnMut(&mut Prepared, &mut dyn FnMut(Event)) -> Result<(Outcome, String)> + Send,
+        N: FnMut(
+                &mut Prepared,
+                &mut dyn FnMut(),
+                &mut dyn FnMut(Event),
+            ) -> Result<(Outcome, String)>
+            + Send,
     {
         let mut summary = Summary::default();
         let mut tell = |message| {
@@ -569,12 +574,14 @@ impl Job {
         }
     }
 
-    /// The second step: the network's. The result, and what computed it.
+    /// The second step: the network's. The result, and what computed it. `wait` returns when no result is being
+    /// written.
     fn compute(
         &self,
         engine: &mut Engine,
         settings: &Settings,
         prepared: &mut Prepared,
+        wait: &mut dyn FnMut(),
         events: &mut dyn FnMut(Event),
         cancel: &Cancel,
     ) -> Result<(Outcome, String)> {
@@ -588,7 +595,7 @@ impl Job {
         // Beside this picture another one may be read.
         let ahead = if self.tasks.len() > 1 { BYTES_AHEAD } else { 0 };
         let limit = self.memory_limit.map(|limit| limit.saturating_sub(ahead));
-        let outcome = engine.run(settings, request, limit, events, cancel)?;
+        let outcome = engine.run_beside(settings, request, limit, wait, events, cancel)?;
         let device = engine.used().to_string();
         if self.provenance {
             prepared.provenance = Some(Provenance::new(engine, settings, outcome.tile)?);

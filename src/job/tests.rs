@@ -87,7 +87,7 @@ fn run(
     };
     let shared = job.shared(&settings, CONTEXT, recipe, lanes, cancel)?;
     let networks = (0..lanes).map(|_| {
-        |prepared: &mut Prepared, events: &mut dyn FnMut(Event)| {
+        |prepared: &mut Prepared, _: &mut dyn FnMut(), events: &mut dyn FnMut(Event)| {
             events(Event::Progress(1.0));
             compute(prepared)
         }
@@ -174,6 +174,27 @@ fn the_next_picture_is_read_and_the_last_one_written_while_one_is_computed() {
     };
     let summary = run(&job, 1, &watch, &Cancel::default(), &mut |_| ());
     assert_eq!(summary.unwrap().done, 3);
+}
+
+#[test]
+fn a_picture_may_wait_until_the_one_before_is_written() {
+    let room = TempDir::new().unwrap();
+    let job = job(room.path(), 5, 40);
+    let (settings, cancel) = (Settings::default(), Cancel::default());
+    let shared = job.shared(&settings, CONTEXT, Recipe::new(), 1, &cancel);
+    let mut computed = 0;
+    let network = |prepared: &mut Prepared, wait: &mut dyn FnMut(), _: &mut dyn FnMut(Event)| {
+        // For the first one there is nothing to wait for, and nobody need wait.
+        if computed != 3 {
+            wait();
+            let name = |i| room.path().join(format!("out/{i:05}_x4.png"));
+            assert!((0..computed).all(|i| name(i).exists()), "{computed}");
+        }
+        computed += 1;
+        enlarged(prepared)
+    };
+    let summary = job.run_lanes(&shared.unwrap(), vec![network], &mut |_| ());
+    assert_eq!(summary.unwrap().done, 5);
 }
 
 #[test]
