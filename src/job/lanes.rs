@@ -122,17 +122,16 @@ impl Shared<'_> {
         self.journal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the next picture may be read ahead: it is small enough, and there is one for every other device
-    /// too, so that none stays idle while another holds two.
-    fn may_read_ahead(&self) -> bool {
+    /// Whether the next picture may be read ahead: it is known to be small enough, and there is one for every other
+    /// device too, so that none stays idle while another holds two.
+    pub fn may_read_ahead(&self) -> bool {
         let next = self.next.load(Ordering::Relaxed);
         if self.job.tasks.len().saturating_sub(next) < self.lanes {
             return false;
         }
         let next = self.job.tasks.get(next);
         let size = next.and_then(|task| image_io::peek(&task.input));
-        // One without a readable size will fail soon.
-        size.is_none_or(|(width, height)| u64::from(width) * u64::from(height) <= MOST_AHEAD)
+        size.is_some_and(|(width, height)| u64::from(width) * u64::from(height) <= MOST_AHEAD)
     }
 }
 

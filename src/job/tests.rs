@@ -198,6 +198,23 @@ fn a_picture_may_wait_until_the_one_before_is_written() {
 }
 
 #[test]
+fn only_what_is_known_to_be_small_is_read_ahead() {
+    let room = TempDir::new().unwrap();
+    let job = job(room.path(), 4, 3);
+    fs::write(&job.tasks[1].input, "no picture").unwrap();
+    let large = image::GrayImage::new(2100, 2000);
+    large.save(&job.tasks[2].input).unwrap();
+    let (settings, cancel) = (Settings::default(), Cancel::default());
+    let shared = job.shared(&settings, CONTEXT, Recipe::new(), 1, &cancel);
+    let shared = shared.unwrap();
+    let ahead = |next: usize| {
+        shared.next.store(next, Ordering::Relaxed);
+        shared.may_read_ahead()
+    };
+    assert_eq!([0, 1, 2, 3].map(ahead), [true, false, false, true]);
+}
+
+#[test]
 fn bad_files_stop_nothing_unless_that_is_asked_for() {
     let room = TempDir::new().unwrap();
     let mut job = job(room.path(), 9, 3);
