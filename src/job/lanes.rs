@@ -24,6 +24,11 @@ const MOST_AHEAD: u64 = 4 << 20;
 /// What reading such a picture ahead may take: its file's samples and its values as f32.
 pub const BYTES_AHEAD: u64 = MOST_AHEAD * 24;
 
+/// Whether a picture of this size may be read ahead.
+pub fn is_small((width, height): (u32, u32)) -> bool {
+    u64::from(width) * u64::from(height) <= MOST_AHEAD
+}
+
 /// What the lanes of a job share.
 pub struct Shared<'a> {
     pub job: &'a Job,
@@ -131,7 +136,7 @@ impl Shared<'_> {
         }
         let next = self.job.tasks.get(next);
         let size = next.and_then(|task| image_io::peek(&task.input));
-        size.is_some_and(|(width, height)| u64::from(width) * u64::from(height) <= MOST_AHEAD)
+        size.is_some_and(is_small)
     }
 }
 
@@ -140,10 +145,10 @@ pub fn lane(shared: &Shared, network: Network, say: &mut dyn FnMut(Message)) {
     let (permits, permitted) = channel();
     let (news, inbox) = channel();
     let (to_disk, computed) = sync_channel(0);
-    let writing = Writing::new();
+    let writing = &Writing::new();
     thread::scope(|scope| {
         let own = news.clone();
-        scope.spawn(move || read_all(shared, &permitted, &own));
+        scope.spawn(move || read_all(shared, &permitted, writing, &own));
         scope.spawn(move || write_all(shared, &computed, &news));
         let permit = || {
             // It fails only if the reader is gone, which has said that there is no more.
@@ -160,7 +165,7 @@ pub fn lane(shared: &Shared, network: Network, say: &mut dyn FnMut(Message)) {
                     if ahead {
                         permit();
                     }
-                    let computed = compute(index, read, network, &writing, say);
+                    let computed = compute(index, read, network, writing, say);
                     if matches!(computed, Err(Error::Cancelled)) {
                         break;
                     }
@@ -225,7 +230,7 @@ fn compute(
     }
 }
 
-fn read_all(shared: &Shared, permitted: &Receiver<()>, news: &Sender<News>) {
+fn read_all(shared: &Shared, permitted: &Receiver<()>, writing: &Writing, news: &Sender<News>) {
     while permitted.recv().is_ok() {
         let Some((index, task)) = shared
             .take()
@@ -234,7 +239,9 @@ fn read_all(shared: &Shared, permitted: &Receiver<()>, news: &Sender<News>) {
             let _ = news.send(News::NoMore);
             return;
         };
-        let read = guarded("reading", &task.input, || shared.job.read(shared, task));
+        let read = guarded("reading", &task.input, || {
+            shared.job.read(shared, task, &|| writing.wait())
+        });
         let _ = news.send(News::Read(index, read));
     }
 }

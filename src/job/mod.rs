@@ -468,8 +468,9 @@ impl Job {
         }
     }
 
-    /// The first step of a picture: read it, unless its result is there.
-    fn read(&self, shared: &Shared, task: &Task) -> Result<Read> {
+    /// The first step of a picture: read it, unless its result is there. `wait` returns when no result is being
+    /// written.
+    fn read(&self, shared: &Shared, task: &Task, wait: &dyn Fn()) -> Result<Read> {
         let start = Instant::now();
         // The content is hashed before it is decoded: what changes in between is noticed next time.
         let stamp = match self.journal {
@@ -485,6 +486,7 @@ impl Job {
                 known: true,
             });
         }
+        room::check_memory(&task.input, self.memory_limit, wait)?;
         let image_io::Decoded {
             mut picture,
             warnings,

@@ -215,6 +215,30 @@ fn only_what_is_known_to_be_small_is_read_ahead() {
 }
 
 #[test]
+fn a_picture_that_the_memory_cannot_hold_is_not_decoded() {
+    let room = TempDir::new().unwrap();
+    let mut job = job(room.path(), 3, 3);
+    let large = image::GrayImage::new(2100, 2000);
+    large.save(&job.tasks[1].input).unwrap();
+    job.memory_limit = Some(1);
+    let small = |prepared: &Prepared| {
+        assert_eq!(prepared.width, 3, "the large one was decoded");
+        enlarged(prepared)
+    };
+    let mut said = String::new();
+    let summary = run(&job, 1, &small, &Cancel::default(), &mut |event| {
+        if let JobEvent::Failed { index, error, .. } = event {
+            said = format!("{index}: {error}");
+        }
+    });
+    let summary = summary.unwrap();
+    assert_eq!((summary.done, summary.failed), (2, 1));
+    // One byte of a sample and twelve of values, and a small file.
+    let words = "1: a picture of 2100 × 2000 pixels takes about 52.1 MiB of memory to decode";
+    assert!(said.starts_with(words), "{said}");
+}
+
+#[test]
 fn bad_files_stop_nothing_unless_that_is_asked_for() {
     let room = TempDir::new().unwrap();
     let mut job = job(room.path(), 9, 3);
