@@ -343,6 +343,35 @@ fn a_job_that_is_stopped_keeps_what_is_finished_and_goes_on_later() {
 }
 
 #[test]
+fn what_is_finished_is_not_announced() {
+    let room = TempDir::new().unwrap();
+    let job = job(room.path(), 3, 3);
+    let target = crate::device::Target::cpu();
+    let folder =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/models/kl-like-bundled");
+    let source = crate::model::ModelSource::Folder(folder);
+    let engine = Engine::load(&source, &target, &mut |_, _, _| Ok(())).unwrap();
+    let settings = Settings {
+        steps: 1000,
+        ..Settings::default()
+    };
+    let large = image::GrayImage::new(3000, 3000);
+    large.save(&job.tasks[1].input).unwrap();
+    let duration = || job.duration(engine.model(), &settings).unwrap();
+    assert!(duration().is_some());
+    let recipe = job.recipe(engine.model(), &settings).unwrap();
+    let output = &job.tasks[1].output;
+    fs::create_dir(room.path().join("out")).unwrap();
+    fs::write(output, "a result").unwrap();
+    let stamp = Stamp::of(output, output).unwrap();
+    let mut journal = Journal::new(&room.path().join("out"), recipe);
+    journal.finishing(output, stamp.clone(), &[stamp]).unwrap();
+    assert_eq!(duration(), None, "the others are little");
+    fs::remove_file(output).unwrap();
+    assert!(duration().is_some());
+}
+
+#[test]
 fn a_result_that_got_its_name_but_no_further_line_is_finished() {
     let room = TempDir::new().unwrap();
     let job = job(room.path(), 3, 3);

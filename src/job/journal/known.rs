@@ -124,6 +124,12 @@ impl Known {
         self.records.contains_key(&self.key(output))
     }
 
+    /// Whether the result `output` is there and was made with `recipe`, from whatever content.
+    pub fn has(&self, output: &Path, recipe: &Recipe) -> bool {
+        let mut fitting = self.fitting(output);
+        fitting.any(|record| differences(&record.recipe, recipe).is_empty())
+    }
+
     /// How `output` is called in journals.
     fn key(&self, output: &Path) -> PathBuf {
         key(&self.folder, output)
