@@ -54,9 +54,10 @@ pub fn memory_budget(limit: Option<u64>) -> u64 {
             return u64::MAX;
         }
         let free = system.available_memory();
-        return system
-            .cgroup_limits()
-            .map_or(free, |limits| limits.free_memory.min(free));
+        // What a container calls used holds files that were read, and those give way.
+        return system.cgroup_limits().map_or(free, |limits| {
+            limits.total_memory.saturating_sub(limits.rss).min(free)
+        });
     };
     limit.saturating_sub(held())
 }
