@@ -8,7 +8,7 @@ use std::process::Command;
 use image::DynamicImage;
 use minkds::image_io::resize::bicubic_x4;
 use minkds::image_io::{
-    Density, Depth, Existing, Format, Picture, Saving, bleed_under_alpha, decode, encode,
+    Density, Depth, Existing, Format, Picture, Saving, bleed_under_alpha, decode, encode, peek,
     provenance,
 };
 use serde::Deserialize;
@@ -493,6 +493,8 @@ fn other_formats_are_read_or_refused_by_name() {
     for expected in fixtures().others {
         let name = &expected.file;
         let decoded = decode(&folder().join(name)).unwrap_or_else(|error| panic!("{error}"));
+        let size = (decoded.picture.width as u32, decoded.picture.height as u32);
+        assert_eq!(peek(&folder().join(name)), Some(size), "{name}");
         let is_animated = name.starts_with("animated");
         let warning = "it is animated; only its first frame is used".to_string();
         assert_eq!(

@@ -20,11 +20,11 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// `bytes` of the machine's memory, which the device computes in.
+    /// `bytes` of the machine's memory, which the device computes in and has no part of its own in.
     pub fn shared(bytes: u64) -> Self {
         Budget {
             host: bytes,
-            device: bytes,
+            device: u64::MAX,
             shared: true,
         }
     }
@@ -41,6 +41,16 @@ pub(super) fn keep_freed_memory() {
         libc::mallopt(libc::M_ARENA_MAX, 1);
     }
 }
+
+/// Gives what was freed back to the system, so that it does not count as held.
+pub fn release_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: it takes a number and touches only what is free.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// Uses `threads` processor threads, all of them if `None`. Call once, first.
 pub fn use_threads(threads: Option<usize>) -> Result<()> {
     let Some(threads) = threads else {
@@ -66,9 +76,10 @@ pub fn memory_budget(limit: Option<u64>) -> u64 {
             return u64::MAX;
         }
         let free = system.available_memory();
-        return system
-            .cgroup_limits()
-            .map_or(free, |limits| limits.free_memory.min(free));
+        // What a container calls used holds files that were read, and those give way.
+        return system.cgroup_limits().map_or(free, |limits| {
+            limits.total_memory.saturating_sub(limits.rss).min(free)
+        });
     };
     limit.saturating_sub(held())
 }

@@ -15,7 +15,7 @@ use std::str::FromStr;
 #[cfg(test)]
 pub(crate) use adapter::tests::imagined;
 pub use adapter::{Adapter, AdapterId, Kind, adapters};
-pub use memory::{Budget, memory_budget, peak_memory, use_threads};
+pub use memory::{Budget, memory_budget, peak_memory, release_memory, use_threads};
 pub use target::{Fault, Limits, Place, Target};
 
 /// What `--device` may say.

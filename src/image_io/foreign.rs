@@ -1,7 +1,7 @@
 //! Pixels that the `image` crate is not asked for: GIF, JPEG XL, and TIFF with a palette or with grey beside
 //! alpha.
 
-use std::io::Cursor;
+use std::io::{Cursor, Read};
 
 use image::{DynamicImage, ImageBuffer};
 use jxl_oxide::{AllocTracker, HdrType, JxlImage, PixelFormat};
@@ -16,6 +16,8 @@ use super::{DecodeProblem, MAX_PIXELS};
 
 /// Bytes that the decoder of JPEG XL may ask for: four channels of f32, and as much again to work with.
 const JXL_MEMORY: usize = 32 * MAX_PIXELS as usize;
+/// Headers of JPEG XL that are looked for in more bytes are not found without decoding.
+const JXL_HEAD: u64 = 1 << 16;
 
 /// The first picture of a GIF file, on its screen, with transparency where it leaves that free.
 pub(super) fn gif(bytes: &[u8]) -> Result<DynamicImage, DecodeProblem> {
@@ -121,6 +123,13 @@ fn samples(bytes: &[u8]) -> Result<(u32, u32, DecodingResult), DecodeProblem> {
     limits.intermediate_buffer_size = limits.decoding_buffer_size;
     let image = decoder.with_limits(limits).read_image().map_err(problem)?;
     Ok((width, height, image))
+}
+
+/// The size of a JPEG XL picture, upright, if the beginning of its file tells.
+pub(super) fn jxl_size(file: impl Read) -> Option<(u32, u32)> {
+    let image = JxlImage::builder().alloc_tracker(AllocTracker::with_limit(JXL_MEMORY));
+    let image = image.read(file.take(JXL_HEAD)).ok()?;
+    Some((image.width(), image.height()))
 }
 
 /// The first picture of a JPEG XL file, upright; its colour profile goes to `found`.

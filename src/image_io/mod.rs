@@ -32,7 +32,7 @@ pub use encode::{QUALITIES, Saving, encode};
 pub use error::{DecodeProblem, ImageError};
 pub use format::Format;
 pub use origin::{Density, Origin};
-pub use peek::peek;
+pub use peek::{decoding_bytes, peek};
 
 use std::sync::Arc;
 

@@ -1,17 +1,17 @@
 //! From what was asked for to a list of tasks: look up, plan, leave out earlier results, take one's part.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::OsString;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::inputs::{self, Found, LeftOut, Reading};
+use super::inputs::{self, Found, Input, LeftOut, Reading};
 use super::journal::Known;
 use super::outputs::{self, OnConflict, Task, folder_of};
 use super::protected::Protected;
 use super::shard::Shard;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// What a person asked for.
 #[derive(Clone, Copy, Debug)]
@@ -60,10 +60,10 @@ pub fn arrange(order: &Order, list: &mut dyn Read) -> Result<Arranged> {
         };
         plan(&found.inputs, order.output, order.on_conflict, order.seed)
     };
-    // Results that lie among the inputs must not be enlarged again when a run goes on.
-    if let Some(folder) = plan(&found, false)?.folder {
-        leave_out_results(&mut found, &Known::read(&folder)?);
-    }
+    // Results that lie among the inputs must not be enlarged again, whichever run made them.
+    let mut journals = std::mem::take(&mut found.journals);
+    journals.extend(plan(&found, false)?.folder);
+    leave_out_results(&mut found, &journals)?;
     let outputs::Plan { tasks, folder } = plan(&found, true)?;
     let inputs = tasks.iter().map(|task| task.input.as_path());
     Ok(Arranged {
@@ -78,8 +78,12 @@ pub fn arrange(order: &Order, list: &mut dyn Read) -> Result<Arranged> {
     })
 }
 
-/// Takes out what is the result of an earlier run.
-fn leave_out_results(found: &mut Found, known: &Known) {
+/// Takes out what is the result of an earlier run, as the journals in these folders know. A file that was named
+/// itself, and nothing else, is what is wanted.
+fn leave_out_results(found: &mut Found, journals: &BTreeSet<PathBuf>) -> Result<()> {
+    if let [Input { below: None, .. }] = found.inputs.as_slice() {
+        return Ok(());
+    }
     let mut folders: HashMap<PathBuf, Option<PathBuf>> = HashMap::new();
     let mut place = |path: &Path| -> Option<(PathBuf, OsString)> {
         let folder = folders
@@ -87,13 +91,23 @@ fn leave_out_results(found: &mut Found, known: &Known) {
             .or_insert_with_key(|folder| folder.canonicalize().ok());
         Some((folder.clone()?, path.file_name()?.to_os_string()))
     };
-    let results: HashSet<_> = (known.outputs().iter())
-        .filter_map(|path| place(path))
-        .collect();
+    let mut results = HashSet::new();
+    for folder in journals {
+        let outputs = Known::read(folder)?.outputs();
+        results.extend(outputs.iter().filter_map(|path| place(path)));
+    }
     if results.is_empty() {
-        return;
+        return Ok(());
     }
     let before = found.inputs.len();
     (found.inputs).retain(|input| place(&input.path).is_none_or(|place| !results.contains(&place)));
     found.left_out.results = before - found.inputs.len();
+    if found.inputs.is_empty() && before > 0 {
+        return Err(Error::Paths(
+            "every picture there is the result of an earlier run: to enlarge one again, name it alone, and to \
+             enlarge all, remove the files .minkds-journal-… beside them"
+                .into(),
+        ));
+    }
+    Ok(())
 }

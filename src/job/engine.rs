@@ -3,7 +3,7 @@
 
 use burn::tensor::FloatDType;
 
-use crate::device::{Fault, Target};
+use crate::device::{Fault, Target, release_memory};
 use crate::error::{Error, Result, caught};
 use crate::model::{DownloadProgress, Model, ModelSource};
 use crate::pipeline::{self, Cancel, Event, Latents, Outcome, Request, Rgb};
@@ -124,10 +124,28 @@ impl Engine {
         events: &mut dyn FnMut(Event),
         cancel: &Cancel,
     ) -> Result<Outcome> {
+        self.run_beside(settings, request, limit, &mut || (), events, cancel)
+    }
+
+    /// [`Engine::run`] while other work in this process takes memory for a while: `wait` returns when it is done,
+    /// and is called only where the run would have to make do with less than it can use.
+    ///
+    /// # Errors
+    /// Those of [`Engine::run`].
+    pub fn run_beside(
+        &mut self,
+        settings: &Settings,
+        request: Request,
+        limit: Option<u64>,
+        wait: &mut dyn FnMut(),
+        events: &mut dyn FnMut(Event),
+        cancel: &Cancel,
+    ) -> Result<Outcome> {
         self.tried(
             settings,
             request,
             limit,
+            wait,
             events,
             &mut |model, request, events| pipeline::run(model, settings, request, events, cancel),
         )
@@ -152,6 +170,7 @@ impl Engine {
             settings,
             request,
             limit,
+            &mut || (),
             events,
             &mut |model, request, _| {
                 pipeline::decode(model, settings, request, latents, particle, cancel)
@@ -165,6 +184,7 @@ impl Engine {
         settings: &Settings,
         mut request: Request,
         limit: Option<u64>,
+        wait: &mut dyn FnMut(),
         events: &mut dyn FnMut(Event),
         work: Work<T>,
     ) -> Result<T> {
@@ -192,8 +212,13 @@ impl Engine {
                 }
             };
             let target = model.target().clone();
-            request.memory = target.memory_budget(limit);
             request.most_cells = way.most_cells;
+            request.memory = target.memory_budget(limit);
+            if !pipeline::has_room(model, settings, &request) {
+                wait();
+                release_memory();
+                request.memory = target.memory_budget(limit);
+            }
             // Particles at a time, for as long as that matters: the decoder takes one after the other.
             let (mut batch, mut cells) = (1, 1);
             let mut pass_on = |event| {

@@ -32,8 +32,8 @@ pub enum Forecast {
 const LITTLE_WORK: f64 = 2e13;
 
 impl Job {
-    /// About how many seconds all pictures take, if none is finished yet, from their headers; `None` where that
-    /// is little.
+    /// About how many seconds the pictures take that are not known to be finished, from their headers; `None` where
+    /// that is little. That an input has changed is not looked for.
     ///
     /// # Errors
     /// If the device fails.
@@ -45,7 +45,11 @@ impl Job {
             let [[width, height], _] = sizes(settings, width as usize, height as usize);
             Some(estimator.work(&Canvas::new(width, height, multiple), settings))
         };
-        let work: f64 = self.tasks.par_iter().filter_map(work).sum();
+        // What is wrong with the journals is told by whoever goes on from them.
+        let recipe = self.recipe(model, settings)?;
+        let known = self.known(&recipe).unwrap_or_default();
+        let left = (self.tasks.par_iter()).filter(|task| !known.has(&task.output, &recipe));
+        let work: f64 = left.filter_map(work).sum();
         if work < LITTLE_WORK {
             return Ok(None);
         }

@@ -1,6 +1,6 @@
 //! Which pictures are meant: files, folders, patterns, and lists of names.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
@@ -8,6 +8,8 @@ use std::path::{Component, Path, PathBuf};
 use glob::{MatchOptions, Pattern};
 use walkdir::WalkDir;
 
+use super::journal::is_journal;
+use super::outputs::folder_of;
 use crate::error::{Error, Result};
 
 /// Endings of files that a folder's or a pattern's pictures have. Some are refused later, with advice; that
@@ -67,6 +69,9 @@ pub struct Found {
     pub inputs: Vec<Input>,
     /// What was left out.
     pub left_out: LeftOut,
+    /// Folders whose journals may speak of pictures that were found: those where one was met, and all that
+    /// the named folders lie in.
+    pub journals: BTreeSet<PathBuf>,
 }
 
 /// Looks up `words`: files, folders (their pictures), patterns such as `**/*.jpg`, and `-` for a list of
@@ -196,6 +201,10 @@ impl Finder {
     /// new or not.
     fn walk(&mut self, root: &Path, depth: usize, wanted: &dyn Fn(&Path) -> bool) -> bool {
         let mut met = false;
+        if let Ok(root) = root.canonicalize() {
+            let around = root.ancestors().skip(1).map(Path::to_path_buf);
+            self.found.journals.extend(around);
+        }
         // Following links is what a person with links to disks expects; walkdir reports loops as errors.
         let mut walk = WalkDir::new(root)
             .follow_links(true)
@@ -215,6 +224,8 @@ impl Finder {
                 self.found.left_out.hidden += 1;
                 if is_folder {
                     walk.skip_current_dir();
+                } else if is_journal(entry.file_name()) {
+                    self.found.journals.insert(folder_of(path).to_path_buf());
                 }
                 continue;
             }

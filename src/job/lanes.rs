@@ -6,9 +6,9 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
@@ -23,6 +23,11 @@ use crate::settings::Settings;
 const MOST_AHEAD: u64 = 4 << 20;
 /// What reading such a picture ahead may take: its file's samples and its values as f32.
 pub const BYTES_AHEAD: u64 = MOST_AHEAD * 24;
+
+/// Whether a picture of this size may be read ahead.
+pub fn is_small((width, height): (u32, u32)) -> bool {
+    u64::from(width) * u64::from(height) <= MOST_AHEAD
+}
 
 /// What the lanes of a job share.
 pub struct Shared<'a> {
@@ -55,9 +60,13 @@ pub enum What {
     Failed(Error),
 }
 
-/// Computes a picture: its result, and what computed it.
-pub type Network<'a> =
-    &'a mut dyn FnMut(&mut Prepared, &mut dyn FnMut(Event)) -> Result<(Outcome, String)>;
+/// Computes a picture: its result, and what computed it. The function without arguments waits until the result
+/// before it is written, which takes memory.
+pub type Network<'a> = &'a mut dyn FnMut(
+    &mut Prepared,
+    &mut dyn FnMut(),
+    &mut dyn FnMut(Event),
+) -> Result<(Outcome, String)>;
 
 /// A picture on its way from the network to the disk.
 struct Computed {
@@ -66,6 +75,31 @@ struct Computed {
     outcome: Outcome,
     device: String,
     network: f64,
+}
+
+/// The result that a lane is writing, if there is one.
+struct Writing(Mutex<Receiver<()>>);
+
+impl Writing {
+    fn new() -> Self {
+        Writing(Mutex::new(channel().1))
+    }
+
+    /// Another one begins, and lasts until what is returned is dropped.
+    fn begin(&self) -> Sender<()> {
+        let (lasts, ended) = channel();
+        *self.lock() = ended;
+        lasts
+    }
+
+    /// Returns when it has ended.
+    fn wait(&self) {
+        let _ = self.lock().recv();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Receiver<()>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What comes to the thread that owns the device.
@@ -88,17 +122,21 @@ impl Shared<'_> {
         (index < self.job.tasks.len()).then_some(index)
     }
 
-    /// Whether the next picture may be read ahead: it is small enough, and there is one for every other device
-    /// too, so that none stays idle while another holds two.
-    fn may_read_ahead(&self) -> bool {
+    /// The journal, to be written by one thread at a time.
+    pub fn journal(&self) -> MutexGuard<'_, Option<Journal>> {
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the next picture may be read ahead: it is known to be small enough, and there is one for every other
+    /// device too, so that none stays idle while another holds two.
+    pub fn may_read_ahead(&self) -> bool {
         let next = self.next.load(Ordering::Relaxed);
         if self.job.tasks.len().saturating_sub(next) < self.lanes {
             return false;
         }
         let next = self.job.tasks.get(next);
         let size = next.and_then(|task| image_io::peek(&task.input));
-        // One without a readable size will fail soon.
-        size.is_none_or(|(width, height)| u64::from(width) * u64::from(height) <= MOST_AHEAD)
+        size.is_some_and(is_small)
     }
 }
 
@@ -107,9 +145,10 @@ pub fn lane(shared: &Shared, network: Network, say: &mut dyn FnMut(Message)) {
     let (permits, permitted) = channel();
     let (news, inbox) = channel();
     let (to_disk, computed) = sync_channel(0);
+    let writing = &Writing::new();
     thread::scope(|scope| {
         let own = news.clone();
-        scope.spawn(move || read_all(shared, &permitted, &own));
+        scope.spawn(move || read_all(shared, &permitted, writing, &own));
         scope.spawn(move || write_all(shared, &computed, &news));
         let permit = || {
             // It fails only if the reader is gone, which has said that there is no more.
@@ -126,13 +165,13 @@ pub fn lane(shared: &Shared, network: Network, say: &mut dyn FnMut(Message)) {
                     if ahead {
                         permit();
                     }
-                    let computed = compute(index, read, network, say);
+                    let computed = compute(index, read, network, writing, say);
                     if matches!(computed, Err(Error::Cancelled)) {
                         break;
                     }
                     if let Ok(Some(computed)) = computed {
                         // It fails only if the writer is gone, which has said why.
-                        let _ = to_disk.send(computed);
+                        let _ = to_disk.send((computed, writing.begin()));
                     }
                     if !ahead {
                         permit();
@@ -154,6 +193,7 @@ fn compute(
     index: usize,
     read: Result<Read>,
     network: Network,
+    writing: &Writing,
     say: &mut dyn FnMut(Message),
 ) -> Result<Option<Computed>> {
     let mut say = |what| say(Message { index, what });
@@ -173,7 +213,8 @@ fn compute(
         say(What::Run(Event::Warning(warning)));
     }
     let start = Instant::now();
-    match network(&mut prepared, &mut |event| say(What::Run(event))) {
+    let wait = &mut || writing.wait();
+    match network(&mut prepared, wait, &mut |event| say(What::Run(event))) {
         Ok((outcome, device)) => Ok(Some(Computed {
             index,
             prepared,
@@ -189,7 +230,7 @@ fn compute(
     }
 }
 
-fn read_all(shared: &Shared, permitted: &Receiver<()>, news: &Sender<News>) {
+fn read_all(shared: &Shared, permitted: &Receiver<()>, writing: &Writing, news: &Sender<News>) {
     while permitted.recv().is_ok() {
         let Some((index, task)) = shared
             .take()
@@ -198,20 +239,22 @@ fn read_all(shared: &Shared, permitted: &Receiver<()>, news: &Sender<News>) {
             let _ = news.send(News::NoMore);
             return;
         };
-        let read = guarded("reading", &task.input, || shared.job.read(shared, task));
+        let read = guarded("reading", &task.input, || {
+            shared.job.read(shared, task, &|| writing.wait())
+        });
         let _ = news.send(News::Read(index, read));
     }
 }
 
-fn write_all(shared: &Shared, computed: &Receiver<Computed>, news: &Sender<News>) {
-    for Computed {
-        index,
-        prepared,
-        outcome,
-        device,
-        network,
-    } in computed
-    {
+fn write_all(shared: &Shared, computed: &Receiver<(Computed, Sender<()>)>, news: &Sender<News>) {
+    for (computed, lasts) in computed {
+        let Computed {
+            index,
+            prepared,
+            outcome,
+            device,
+            network,
+        } = computed;
         let Some(task) = shared.job.tasks.get(index) else {
             continue;
         };
@@ -222,6 +265,7 @@ fn write_all(shared: &Shared, computed: &Receiver<Computed>, news: &Sender<News>
         let written = guarded("writing the result of", &task.input, || {
             shared.job.write(shared, task, *prepared, outcome, warn)
         });
+        drop(lasts);
         say(match written {
             Ok(written) => What::Done(Box::new(Done {
                 written,

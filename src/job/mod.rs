@@ -22,7 +22,7 @@ mod speed;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Instant;
 
@@ -47,7 +47,7 @@ use self::journal::{Journal, Known, Recipe, Stamp, Standing, differences};
 use self::lanes::{BYTES_AHEAD, Message, Shared, What, lane};
 use self::outputs::with_suffix;
 pub(crate) use self::outputs::{enlarged_name, folder_of, refuse_missing_folder, refuse_no_file};
-use self::parts::{Part, encode, make_folder, place, remove};
+use self::parts::{Part, encode, make_folder, place, remove, unnamed};
 use self::protected::is_same;
 use crate::error::{Error, Result};
 use crate::image_io::{self, Existing, Picture, Saving, bleed_under_alpha, blend};
@@ -359,8 +359,8 @@ impl Job {
         };
         let shared = self.shared(settings, context, recipe, engines.len(), cancel)?;
         let networks = engines.iter_mut().map(|engine| {
-            |prepared: &mut Prepared, events: &mut dyn FnMut(Event)| {
-                self.compute(engine, settings, prepared, events, cancel)
+            |prepared: &mut Prepared, wait: &mut dyn FnMut(), events: &mut dyn FnMut(Event)| {
+                self.compute(engine, settings, prepared, wait, events, cancel)
             }
         });
         self.run_lanes(&shared, networks.collect(), events)
@@ -401,7 +401,12 @@ impl Job {
         events: &mut dyn FnMut(JobEvent),
     ) -> Result<Summary>
     where
-        N: FnMut(&mut Prepared, &mut dyn FnMut(Event)) -> Result<(Outcome, String)> + Send,
+        N: FnMut(
+                &mut Prepared,
+                &mut dyn FnMut(),
+                &mut dyn FnMut(Event),
+            ) -> Result<(Outcome, String)>
+            + Send,
     {
         let mut summary = Summary::default();
         let mut tell = |message| {
@@ -463,8 +468,9 @@ impl Job {
         }
     }
 
-    /// The first step of a picture: read it, unless its result is there.
-    fn read(&self, shared: &Shared, task: &Task) -> Result<Read> {
+    /// The first step of a picture: read it, unless its result is there. `wait` returns when no result is being
+    /// written.
+    fn read(&self, shared: &Shared, task: &Task, wait: &dyn Fn()) -> Result<Read> {
         let start = Instant::now();
         // The content is hashed before it is decoded: what changes in between is noticed next time.
         let stamp = match self.journal {
@@ -480,6 +486,7 @@ impl Job {
                 known: true,
             });
         }
+        room::check_memory(&task.input, self.memory_limit, wait)?;
         let image_io::Decoded {
             mut picture,
             warnings,
@@ -517,6 +524,14 @@ impl Job {
                 self.protected.refuse(path)?;
             }
         }
+        // Nothing is computed that cannot be written down.
+        make_folder(task)?;
+        if let Some(journal) = &mut *shared.journal() {
+            journal.begin()?;
+        }
+        targets
+            .iter()
+            .try_for_each(|path| unnamed(path).map(drop))?;
         Ok(Read::Ready(Box::new(Prepared {
             width,
             height,
@@ -561,12 +576,14 @@ impl Job {
         }
     }
 
-    /// The second step: the network's. The result, and what computed it.
+    /// The second step: the network's. The result, and what computed it. `wait` returns when no result is being
+    /// written.
     fn compute(
         &self,
         engine: &mut Engine,
         settings: &Settings,
         prepared: &mut Prepared,
+        wait: &mut dyn FnMut(),
         events: &mut dyn FnMut(Event),
         cancel: &Cancel,
     ) -> Result<(Outcome, String)> {
@@ -580,7 +597,7 @@ impl Job {
         // Beside this picture another one may be read.
         let ahead = if self.tasks.len() > 1 { BYTES_AHEAD } else { 0 };
         let limit = self.memory_limit.map(|limit| limit.saturating_sub(ahead));
-        let outcome = engine.run(settings, request, limit, events, cancel)?;
+        let outcome = engine.run_beside(settings, request, limit, wait, events, cancel)?;
         let device = engine.used().to_string();
         if self.provenance {
             prepared.provenance = Some(Provenance::new(engine, settings, outcome.tile)?);
@@ -597,16 +614,6 @@ impl Job {
         outcome: Outcome,
         warn: &mut dyn FnMut(String),
     ) -> Result<Vec<Written>> {
-        let lock = || {
-            shared
-                .journal
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-        };
-        make_folder(task)?;
-        if let Some(journal) = &mut *lock() {
-            journal.begin()?;
-        }
         let Outcome {
             pictures,
             latents,
@@ -637,7 +644,7 @@ impl Job {
                 size: (picture.width, picture.height),
             });
         }
-        let announce = |parts: &[Part]| match (&mut *lock(), &prepared.stamp) {
+        let announce = |parts: &[Part]| match (&mut *shared.journal(), &prepared.stamp) {
             (Some(journal), Some(input)) => {
                 let stamps = parts.iter().filter_map(Part::stamp);
                 let stamps = stamps.collect::<Result<Vec<_>>>()?;
@@ -652,7 +659,7 @@ impl Job {
             remove(&fresh);
             return Err(error);
         }
-        if let (Some(journal), Some(_)) = (&mut *lock(), &prepared.stamp) {
+        if let (Some(journal), Some(_)) = (&mut *shared.journal(), &prepared.stamp) {
             journal.finished(&task.output)?;
         }
         Ok(placed)

@@ -44,7 +44,8 @@ pub struct Task {
 pub struct Plan {
     /// One for each input, in their order.
     pub tasks: Vec<Task>,
-    /// The folder that all results lie in or below, for journals; none for a single named file.
+    /// The folder that all results lie in or below, for journals; none for a single file that was named
+    /// itself.
     pub folder: Option<PathBuf>,
 }
 
@@ -116,7 +117,10 @@ pub fn lay_out(
         Place::File(_) => None,
         Place::Folder(folder) => Some(folder.to_path_buf()),
         Place::Pattern(pattern) => Some(folder_before(pattern).to_path_buf()),
-        Place::Beside => (tasks.len() > 1).then(|| common_folder(&tasks)),
+        Place::Beside => {
+            let several = tasks.len() > 1 || inputs.iter().any(|input| input.below.is_some());
+            several.then(|| common_folder(&tasks))
+        }
     };
     Ok(Plan { tasks, folder })
 }

@@ -1,5 +1,6 @@
 //! Results on the disk: encoded without a name first, then given their names, all of a picture's or none.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempPath;
@@ -38,11 +39,19 @@ impl Part {
     /// What the file will be known by.
     pub(super) fn stamp(&self) -> Option<Result<Stamp>> {
         let file = self.file.as_ref()?;
-        Some(Stamp::of(file, &self.target).map_err(|cause| {
-            let path = self.target.clone();
-            ImageError::from(WriteError::Failed { path, cause }).into()
-        }))
+        Some(Stamp::of(file, &self.target).map_err(|cause| failed(&self.target, cause)))
     }
+}
+
+fn failed(target: &Path, cause: io::Error) -> Error {
+    let path = target.to_path_buf();
+    ImageError::from(WriteError::Failed { path, cause }).into()
+}
+
+/// An empty file for what is to become `target`: an error if it cannot be written there.
+pub(super) fn unnamed(target: &Path) -> Result<TempPath> {
+    let part = image_io::new_part(target).map_err(|cause| failed(target, cause))?;
+    Ok(part.into_temp_path())
 }
 
 /// Encodes a picture that is to become `target`; and what the format could not keep.
@@ -56,18 +65,11 @@ pub(super) fn encode(
         existing: Existing::Overwrite,
         ..saving.clone()
     };
-    let failed = |path: &Path, cause| {
-        let path = path.to_path_buf();
-        ImageError::from(WriteError::Failed { path, cause })
-    };
-    let part = image_io::new_part(target).map_err(|cause| failed(target, cause))?;
-    let part = part.into_temp_path();
+    let part = unnamed(target)?;
     match image_io::encode(picture, &part, task.format, &saving) {
         Ok(warnings) => Ok((part, warnings)),
         // A person knows nothing of parts.
-        Err(ImageError::Write(WriteError::Failed { cause, .. })) => {
-            Err(failed(target, cause).into())
-        }
+        Err(ImageError::Write(WriteError::Failed { cause, .. })) => Err(failed(target, cause)),
         Err(error) => Err(error.into()),
     }
 }

@@ -1,14 +1,50 @@
-//! Whether a disk has room for a result, asked before hours are spent on it.
+//! Whether the memory has room for a picture and a disk for its result, asked before hours are spent on it.
+
+use std::path::Path;
+
+use bytesize::ByteSize;
 
 use super::Task;
+use super::lanes::is_small;
 use super::outputs::folder_of;
-use crate::error::Result;
-use crate::image_io::{Depth, Format, ImageError, Picture, WriteError};
+use crate::device::{memory_budget, release_memory};
+use crate::error::{Error, Result};
+use crate::image_io::{Depth, Format, ImageError, Picture, WriteError, decoding_bytes, peek};
 
 /// The least that a lossless file takes of its uncompressed size: photographs take twice as much.
 const LEAST_LOSSLESS: f64 = 0.2;
 /// The least that a lossy file takes: bytes per pixel.
 const LEAST_LOSSY: f64 = 0.03;
+
+/// An error if a large picture would take more memory to decode than `limit` or the machine leaves, also when
+/// `wait` has returned. A small one may be read beside the network, which leaves room for it.
+///
+/// # Errors
+/// [`Error::Memory`].
+pub fn check_memory(input: &Path, limit: Option<u64>, wait: &dyn Fn()) -> Result<()> {
+    let Some((width, height)) = peek(input).filter(|&size| !is_small(size)) else {
+        return Ok(());
+    };
+    let Some(needed) = decoding_bytes(input) else {
+        return Ok(());
+    };
+    let mut left = memory_budget(limit);
+    if needed > left {
+        wait();
+        release_memory();
+        left = memory_budget(limit);
+    }
+    if needed <= left {
+        return Ok(());
+    }
+    let size = |bytes: u64| ByteSize::b(bytes).display().iec().to_string();
+    Err(Error::Memory(format!(
+        "a picture of {width} × {height} pixels takes about {} of memory to decode, and {} is left: use a \
+         smaller picture, or a higher --memory-limit",
+        size(needed),
+        size(left)
+    )))
+}
 
 /// An error if the result of `picture`, of `size`, surely finds no room where `task` writes it.
 ///

@@ -87,7 +87,7 @@ fn run(
     };
     let shared = job.shared(&settings, CONTEXT, recipe, lanes, cancel)?;
     let networks = (0..lanes).map(|_| {
-        |prepared: &mut Prepared, events: &mut dyn FnMut(Event)| {
+        |prepared: &mut Prepared, _: &mut dyn FnMut(), events: &mut dyn FnMut(Event)| {
             events(Event::Progress(1.0));
             compute(prepared)
         }
@@ -177,6 +177,68 @@ fn the_next_picture_is_read_and_the_last_one_written_while_one_is_computed() {
 }
 
 #[test]
+fn a_picture_may_wait_until_the_one_before_is_written() {
+    let room = TempDir::new().unwrap();
+    let job = job(room.path(), 5, 40);
+    let (settings, cancel) = (Settings::default(), Cancel::default());
+    let shared = job.shared(&settings, CONTEXT, Recipe::new(), 1, &cancel);
+    let mut computed = 0;
+    let network = |prepared: &mut Prepared, wait: &mut dyn FnMut(), _: &mut dyn FnMut(Event)| {
+        // For the first one there is nothing to wait for, and nobody need wait.
+        if computed != 3 {
+            wait();
+            let name = |i| room.path().join(format!("out/{i:05}_x4.png"));
+            assert!((0..computed).all(|i| name(i).exists()), "{computed}");
+        }
+        computed += 1;
+        enlarged(prepared)
+    };
+    let summary = job.run_lanes(&shared.unwrap(), vec![network], &mut |_| ());
+    assert_eq!(summary.unwrap().done, 5);
+}
+
+#[test]
+fn only_what_is_known_to_be_small_is_read_ahead() {
+    let room = TempDir::new().unwrap();
+    let job = job(room.path(), 4, 3);
+    fs::write(&job.tasks[1].input, "no picture").unwrap();
+    let large = image::GrayImage::new(2100, 2000);
+    large.save(&job.tasks[2].input).unwrap();
+    let (settings, cancel) = (Settings::default(), Cancel::default());
+    let shared = job.shared(&settings, CONTEXT, Recipe::new(), 1, &cancel);
+    let shared = shared.unwrap();
+    let ahead = |next: usize| {
+        shared.next.store(next, Ordering::Relaxed);
+        shared.may_read_ahead()
+    };
+    assert_eq!([0, 1, 2, 3].map(ahead), [true, false, false, true]);
+}
+
+#[test]
+fn a_picture_that_the_memory_cannot_hold_is_not_decoded() {
+    let room = TempDir::new().unwrap();
+    let mut job = job(room.path(), 3, 3);
+    let large = image::GrayImage::new(2100, 2000);
+    large.save(&job.tasks[1].input).unwrap();
+    job.memory_limit = Some(1);
+    let small = |prepared: &Prepared| {
+        assert_eq!(prepared.width, 3, "the large one was decoded");
+        enlarged(prepared)
+    };
+    let mut said = String::new();
+    let summary = run(&job, 1, &small, &Cancel::default(), &mut |event| {
+        if let JobEvent::Failed { index, error, .. } = event {
+            said = format!("{index}: {error}");
+        }
+    });
+    let summary = summary.unwrap();
+    assert_eq!((summary.done, summary.failed), (2, 1));
+    // One byte of a sample and twelve of values, and a small file.
+    let words = "1: a picture of 2100 × 2000 pixels takes about 52.1 MiB of memory to decode";
+    assert!(said.starts_with(words), "{said}");
+}
+
+#[test]
 fn bad_files_stop_nothing_unless_that_is_asked_for() {
     let room = TempDir::new().unwrap();
     let mut job = job(room.path(), 9, 3);
@@ -201,6 +263,46 @@ fn bad_files_stop_nothing_unless_that_is_asked_for() {
     assert_eq!((summary.done + summary.skipped, summary.failed), (7, 2));
     let summary = run(&job, 1, &enlarged, &cancel, &mut |_| ()).unwrap();
     assert_eq!((summary.done, summary.skipped, summary.failed), (0, 7, 2));
+}
+
+#[test]
+fn what_cannot_be_written_is_not_computed() {
+    let cancel = Cancel::default();
+    let never = |_: &Prepared| -> Result<_> { panic!("this was computed for nothing") };
+    let failures = |job: &Job, word: &str| {
+        let summary = run(job, 1, &never, &cancel, &mut |event| {
+            if let JobEvent::Failed { error, .. } = event {
+                let text = error.to_string();
+                assert!(text.contains(word), "{text}");
+            }
+        });
+        assert_eq!(summary.unwrap().failed, 2);
+    };
+    let room = TempDir::new().unwrap();
+    let mut job = job(room.path(), 2, 3);
+    let out = room.path().join("out");
+    // A file in the folder's place takes no files, whoever asks.
+    fs::write(&out, "").unwrap();
+    failures(&job, "cannot create");
+    fs::remove_file(&out).unwrap();
+    let journal = job.journal.replace(room.path().join("in/00000.png"));
+    failures(&job, "cannot write the journal");
+    job.journal = None;
+    for task in &mut job.tasks {
+        task.output = format!("/proc/{}", task.label.display()).into();
+    }
+    if cfg!(target_os = "linux") {
+        failures(&job, "cannot write /proc/");
+    }
+    job.journal = journal;
+    // Pictures that cannot be read leave nothing behind.
+    for i in 0..2 {
+        job.tasks[i].output = out.join(format!("{i}.png"));
+        fs::write(&job.tasks[i].input, "no picture").unwrap();
+    }
+    fs::remove_dir(&out).unwrap();
+    failures(&job, "not a picture");
+    assert!(!out.exists());
 }
 
 #[test]
@@ -238,6 +340,35 @@ fn a_job_that_is_stopped_keeps_what_is_finished_and_goes_on_later() {
     let summary = run(&job, 1, &enlarged, &Cancel::default(), &mut |_| ()).unwrap();
     assert_eq!((summary.done, summary.skipped), (12 - finished, finished));
     assert!(files(&room) == files(&whole));
+}
+
+#[test]
+fn what_is_finished_is_not_announced() {
+    let room = TempDir::new().unwrap();
+    let job = job(room.path(), 3, 3);
+    let target = crate::device::Target::cpu();
+    let folder =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/models/kl-like-bundled");
+    let source = crate::model::ModelSource::Folder(folder);
+    let engine = Engine::load(&source, &target, &mut |_, _, _| Ok(())).unwrap();
+    let settings = Settings {
+        steps: 1000,
+        ..Settings::default()
+    };
+    let large = image::GrayImage::new(3000, 3000);
+    large.save(&job.tasks[1].input).unwrap();
+    let duration = || job.duration(engine.model(), &settings).unwrap();
+    assert!(duration().is_some());
+    let recipe = job.recipe(engine.model(), &settings).unwrap();
+    let output = &job.tasks[1].output;
+    fs::create_dir(room.path().join("out")).unwrap();
+    fs::write(output, "a result").unwrap();
+    let stamp = Stamp::of(output, output).unwrap();
+    let mut journal = Journal::new(&room.path().join("out"), recipe);
+    journal.finishing(output, stamp.clone(), &[stamp]).unwrap();
+    assert_eq!(duration(), None, "the others are little");
+    fs::remove_file(output).unwrap();
+    assert!(duration().is_some());
 }
 
 #[test]

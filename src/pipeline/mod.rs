@@ -134,6 +134,30 @@ pub(crate) fn regions(model: &Model, settings: &Settings, request: &Request) -> 
     (shown, shown.with_surroundings(step, &request.input))
 }
 
+/// What `request` asks of a plan.
+fn asked(settings: &Settings, request: &Request) -> Ask {
+    let mut ask = Ask::of(settings, request.memory);
+    if let Some(start) = &request.start {
+        ask.particles = start.shape[0];
+    }
+    if settings.select == Select::All {
+        ask.decodes = ask.particles;
+    }
+    ask.most_cells = request.most_cells;
+    ask
+}
+
+/// Whether more of the machine's memory would change nothing about how `request` is run.
+pub(crate) fn has_room(model: &Model, settings: &Settings, request: &Request) -> bool {
+    let (_, seen) = regions(model, settings, request);
+    let canvas = canvas(model, seen.width, seen.height);
+    let estimator = Estimator::of(model);
+    let ask = asked(settings, request);
+    let plan = |memory| Plan::new(&estimator, &canvas, &Ask { memory, ..ask }).ok();
+    let host = u64::MAX;
+    plan(ask.memory) == plan(Budget { host, ..ask.memory })
+}
+
 /// Refuses settings that say of the input what `model` cannot be told.
 pub fn check_told(model: &Model, settings: &Settings) -> Result<()> {
     if settings.clean && !model.unet().knows_clean() {
@@ -254,18 +278,9 @@ impl<'a> Run<'a> {
         };
         let canvas = canvas(model, input.width, input.height);
         let scheduler = scheduler(model, settings)?;
-        let particles = match &request.start {
-            Some(start) => start.shape[0],
-            None => settings.particles as usize,
-        };
-        let mut ask = Ask::of(settings, request.memory);
-        ask.particles = particles;
-        if settings.select == Select::All {
-            ask.decodes = particles;
-        }
-        ask.most_cells = request.most_cells;
+        let ask = asked(settings, request);
         let plan = Plan::new(&Estimator::of(model), &canvas, &ask)?;
-        let evaluations = (settings.steps as usize * particles) as f64;
+        let evaluations = (settings.steps as usize * ask.particles) as f64;
         Ok(Run {
             work: evaluations * plan.evaluation + ask.decodes as f64 * plan.decode,
             work_done: 0.0,
@@ -280,7 +295,7 @@ impl<'a> Run<'a> {
             canvas,
             scheduler,
             plan,
-            particles,
+            particles: ask.particles,
         })
     }
 

@@ -89,6 +89,49 @@ fn the_output_folder_and_results_among_the_inputs_are_not_enlarged() {
     }
 }
 
+/// Each pair of runs makes results among the pictures of the second one, whose own journal knows nothing of them.
+#[test]
+fn results_of_runs_with_other_outputs_are_not_enlarged() {
+    for (first, second, results, enlarged) in [
+        ("in -r -o in/new", "in -r -o in/other", 5, 5),
+        ("in/sub", "in -r", 2, 3),
+        ("in -r", "in/sub -r -o out", 3, 3),
+        ("in/**/d.*", "in/sub/deep", 1, 0),
+        ("in/sub/deep", "in/sub/deep", 1, 0),
+    ] {
+        let room = room();
+        room.succeeds(&format!("{QUICK} {first}"));
+        let run = room.run(&format!("{QUICK} {second}"));
+        let said = match results {
+            1 => "1 result of an earlier run".to_string(),
+            n => format!("{n} results of earlier runs"),
+        };
+        assert!(
+            run.stderr.contains(&said),
+            "{first}, {second}: {}",
+            run.stderr
+        );
+        let made = run.stderr.matches(" -> ").count();
+        assert_eq!(made, enlarged, "{first}, {second}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn a_result_that_is_named_alone_is_enlarged() {
+    let room = room();
+    room.succeeds(&format!("{QUICK} in -o in"));
+    room.succeeds(&format!("{QUICK} in/b_x4.png -o in"));
+    assert_eq!(room.size("in/b_x4_x4.png"), (96, 80));
+    for name in ["a.jpg", "b.png"] {
+        std::fs::remove_file(room.path("in").join(name)).unwrap();
+    }
+    room.refuses(
+        &format!("{QUICK} in -o out"),
+        2,
+        &["result of an earlier run", "name it alone"],
+    );
+}
+
 #[test]
 fn patterns_are_matched_and_made() {
     let room = room();

@@ -7,7 +7,7 @@ use burn::tensor::FloatDType;
 use minkds::device::{DeviceChoice, Place, Target};
 use minkds::job::{Engine, Job, JobEvent, Order, Reading, Shard, arrange, plan};
 use minkds::model::ModelSource;
-use minkds::pipeline::{Cancel, Event};
+use minkds::pipeline::{Cancel, Event, Request, Rgb};
 use minkds::settings::Settings;
 
 use crate::common::{adapter_is_there, fixture, skipped};
@@ -139,6 +139,52 @@ fn two_devices_in_one_process_make_the_same_files() {
     assert_eq!(summary.unwrap().done, 5);
     let files = room.files();
     assert!(files == single.files(), "{:?}", room.names());
+}
+
+/// What another picture holds is given back while a run waits: in the middle of the heap, where it would otherwise
+/// count as held.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_run_waits_for_memory_that_will_be_free_soon() {
+    use std::hint::black_box;
+    const BALLAST: usize = 512 << 20;
+    let held = || {
+        let status = fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let kibibytes = line.unwrap().split_whitespace().nth(1).unwrap();
+        kibibytes.parse::<u64>().unwrap() << 10
+    };
+    let source = ModelSource::Folder(fixture("models").join("kl-like-bundled"));
+    let mut engine = Engine::load(&source, &Target::cpu(), &mut |_, _, _| Ok(())).unwrap();
+    let settings = Settings {
+        steps: 1,
+        particles: 1,
+        ..Settings::default()
+    };
+    let picture = Rgb {
+        width: 16,
+        height: 16,
+        values: vec![0.5; 3 * 16 * 16],
+    };
+    let request = Request {
+        check: false,
+        ..Request::new(picture)
+    };
+    let mut ballast = Some(black_box(vec![1u8; BALLAST]));
+    let above = black_box(vec![1u8; 1 << 20]);
+    let limit = held() - BALLAST as u64 / 2;
+    let (mut waited, cancel) = (0, Cancel::default());
+    let mut wait = || {
+        waited += 1;
+        ballast = None;
+    };
+    for _ in 0..2 {
+        let (request, limit) = (request.clone(), Some(limit));
+        let run = engine.run_beside(&settings, request, limit, &mut wait, &mut |_| (), &cancel);
+        assert!(run.is_ok(), "{:?}", run.err());
+    }
+    drop(above);
+    assert_eq!(waited, 1, "with room enough nothing is waited for");
 }
 
 /// Both on one adapter, since most machines have one: what matters is that each lane has a thread of its own.

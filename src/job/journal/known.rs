@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::line::{
-    Entry, Head, LONGEST_LINE, Line, PREFIX, SUFFIX, VERSION, foreign_version, host, key,
+    Entry, Head, LONGEST_LINE, Line, VERSION, foreign_version, host, is_journal, key,
 };
 use super::stamp::{Stamp, looks};
 use super::{Recipe, differences};
@@ -57,11 +57,8 @@ impl Known {
             ..Known::default()
         };
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        let is_journal = |path: &PathBuf| {
-            let name = path.file_name().and_then(|name| name.to_str());
-            name.is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(SUFFIX))
-        };
-        let mut files: Vec<_> = entries.map(|e| e.path()).filter(is_journal).collect();
+        let journals = entries.filter(|entry| is_journal(&entry.file_name()));
+        let mut files: Vec<_> = journals.map(|entry| entry.path()).collect();
         files.sort_by_key(|path| (looks(path).map_or(0, |looks| looks.1), path.clone()));
         for file in files {
             known.add(&file)?;
@@ -125,6 +122,12 @@ impl Known {
     /// Whether a journal speaks of `output`.
     pub fn is_known(&self, output: &Path) -> bool {
         self.records.contains_key(&self.key(output))
+    }
+
+    /// Whether the result `output` is there and was made with `recipe`, from whatever content.
+    pub fn has(&self, output: &Path, recipe: &Recipe) -> bool {
+        let mut fitting = self.fitting(output);
+        fitting.any(|record| differences(&record.recipe, recipe).is_empty())
     }
 
     /// How `output` is called in journals.

@@ -1,5 +1,6 @@
 //! The lines of a journal. `docs/batches.md` describes them.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -73,6 +74,12 @@ pub fn foreign_version(line: &[u8]) -> Option<u64> {
     let line: Value = serde_json::from_slice(line).ok()?;
     let version = line.get("run")?.get("version")?.as_u64()?;
     (version != u64::from(VERSION)).then_some(version)
+}
+
+/// Whether a file of this name is a journal.
+pub fn is_journal(name: &OsStr) -> bool {
+    let name = name.to_str();
+    name.is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(SUFFIX))
 }
 
 /// What this machine is called.

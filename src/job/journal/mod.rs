@@ -12,6 +12,7 @@ mod stamp;
 use serde_json::{Map, Value};
 
 pub use self::known::{Known, Standing};
+pub use self::line::is_journal;
 pub use self::own::Journal;
 pub use self::stamp::{Stamp, hash};
 

@@ -10,7 +10,7 @@ use super::{Recipe, Stamp};
 use crate::error::{Error, Result};
 use crate::image_io::part_prefix;
 
-/// The journal of this run. Its file appears with the first picture that is written.
+/// The journal of this run. Its file appears before the first picture is computed.
 pub struct Journal {
     folder: PathBuf,
     recipe: Recipe,
