@@ -67,13 +67,6 @@ impl Verdict {
         self.failure.is_none() && !self.checks.is_empty() && self.checks.iter().all(Check::passed)
     }
 
-    /// Whether it is about how the device computes. What failed, as on a card that was full or too busy, may
-    /// pass the next time.
-    pub fn is_lasting(&self) -> bool {
-        let mut checks = self.checks.iter();
-        self.failure.is_none() && checks.all(|check| check.failure.is_none())
-    }
-
     /// What is wrong, in a few words; nothing if it passed.
     pub fn complaint(&self) -> Option<String> {
         if let Some(failure) = &self.failure {

@@ -42,7 +42,7 @@ pub fn open(
             return verdict.clone();
         }
         notice(&format!(
-            "examining {} in {}",
+            "examining {} in {}, once",
             place.name(),
             name_of(floats)
         ));
@@ -65,8 +65,9 @@ pub fn open(
     }
     let Chosen { place, floats } = chosen?;
     if !left_out.is_empty() {
+        // A driver that hangs takes minutes to be found out: that is not done again unasked.
         notice(&format!(
-            "{}; going on on {}",
+            "{}; going on on {} (minkds doctor examines again)",
             left_out.join("; "),
             place.name()
         ));

@@ -92,10 +92,10 @@ impl Remembered {
         let _ = write();
     }
 
-    /// The verdict on `key`, if it was examined and nothing failed on the way.
+    /// The verdict on `key`, if it was examined.
     pub fn verdict(&self, key: &Key) -> Option<&Verdict> {
         let found = self.verdicts.iter().find(|(known, _)| known == key);
-        found.map(|(_, verdict)| verdict).filter(|v| v.is_lasting())
+        found.map(|(_, verdict)| verdict)
     }
 
     /// Remembers `verdict`.
@@ -114,41 +114,4 @@ fn path() -> Option<PathBuf> {
 fn cuda_driver() -> String {
     let text = std::fs::read_to_string("/proc/driver/nvidia/version").unwrap_or_default();
     text.lines().next().unwrap_or_default().trim().to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::doctor::Check;
-
-    fn checked(error: Option<f64>, failure: Option<&str>) -> Verdict {
-        let check = Check {
-            name: "x".into(),
-            error,
-            limit: 1.0,
-            failure: failure.map(String::from),
-            seconds: 0.0,
-        };
-        Verdict {
-            checks: vec![check],
-            ..Verdict::default()
-        }
-    }
-
-    #[test]
-    fn a_failure_is_no_verdict_for_the_next_time() {
-        let key = Key::new(&Place::Cpu, FloatDType::F32);
-        for (verdict, lasts) in [
-            (checked(Some(0.0), None), true),
-            (checked(Some(2.0), None), true),
-            (checked(None, None), true),
-            (checked(None, Some("out of memory")), false),
-            (Verdict::failed("its check did not end within 180 s"), false),
-        ] {
-            let mut remembered = Remembered::default();
-            remembered.insert(key.clone(), verdict.clone());
-            let expected = lasts.then_some(&verdict);
-            assert_eq!(remembered.verdict(&key), expected);
-        }
-    }
 }

@@ -21,8 +21,8 @@ use crate::settings::Settings;
 
 /// A picture of more pixels is read only when the network is done with the one before.
 const MOST_AHEAD: u64 = 4 << 20;
-/// What reading such a picture ahead may take: its file's samples and its values as f32.
-pub const BYTES_AHEAD: u64 = MOST_AHEAD * 24;
+/// What reading such a picture ahead may take: as much as the decoder of JPEG XL.
+pub const BYTES_AHEAD: u64 = MOST_AHEAD * 32;
 
 /// Whether a picture of this size may be read ahead.
 pub fn is_small((width, height): (u32, u32)) -> bool {

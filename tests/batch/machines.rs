@@ -146,7 +146,6 @@ fn two_devices_in_one_process_make_the_same_files() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_run_waits_for_memory_that_will_be_free_soon() {
-    use std::hint::black_box;
     const BALLAST: usize = 512 << 20;
     let held = || {
         let status = fs::read_to_string("/proc/self/status").unwrap();
@@ -170,20 +169,20 @@ fn a_run_waits_for_memory_that_will_be_free_soon() {
         check: false,
         ..Request::new(picture)
     };
-    let mut ballast = Some(black_box(vec![1u8; BALLAST]));
-    let above = black_box(vec![1u8; 1 << 20]);
+    let blocks = (0..BALLAST >> 20).map(|_| (vec![1u8; 1 << 20], vec![1u8; 1 << 16]));
+    let (mut ballast, between): (Vec<_>, Vec<_>) = blocks.unzip();
     let limit = held() - BALLAST as u64 / 2;
     let (mut waited, cancel) = (0, Cancel::default());
     let mut wait = || {
         waited += 1;
-        ballast = None;
+        ballast.clear();
     };
     for _ in 0..2 {
         let (request, limit) = (request.clone(), Some(limit));
         let run = engine.run_beside(&settings, request, limit, &mut wait, &mut |_| (), &cancel);
         assert!(run.is_ok(), "{:?}", run.err());
     }
-    drop(above);
+    drop(between);
     assert_eq!(waited, 1, "with room enough nothing is waited for");
 }
 
