@@ -6,7 +6,7 @@ import torch.nn.functional as F
 # By how much the structure of a place must outweigh its noise for its detail to be believed.
 DOUBT = 4.0
 # This much of the input is believed where the network has drawn structure, which is worth something, too.
-MOST = 0.7
+MOST = 0.6
 # What exceeds the noise this many times is structure ...
 OUTSTANDING = 4.0
 # ... noise is at most this many times what there is all around ...
