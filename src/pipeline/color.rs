@@ -381,8 +381,8 @@ mod tests {
         };
         let contrast = difference(&input.values, &vec![0.5; input.values.len()]);
         let off = difference(&reduced, &input.values);
-        // 0.3 of what it was off in fine detail.
-        assert!(off < 0.15 * contrast, "off by {off} of {contrast}");
+        // 0.4 of what it was off in fine detail.
+        assert!(off < 0.2 * contrast, "off by {off} of {contrast}");
     }
 
     /// What `tools/train/fix.py` believes, in PyTorch: training and program mean the same.
