@@ -286,7 +286,7 @@ def test_crops_depend_on_their_number_alone(pack):
 
 def test_what_is_said_to_be_clean_is(pack):
     crops = Crops(Pack(pack), 64, seed=3)
-    pictures = [crops[i] for i in range(60)]
+    pictures = [crops[i] for i in range(120)]
     kinds = {degrade.ANY: [], degrade.CLEAN: []}
     for large, small, told in pictures:
         flawless = torch.tensor(degrade.clean(large.permute(1, 2, 0).numpy())).permute(2, 0, 1)
