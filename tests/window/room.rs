@@ -158,6 +158,8 @@ impl Room {
     }
 
     fn hit(&mut self, role: egui::accesskit::Role, name: &str) {
+        // A panel takes a frame to become as large as what has just appeared in it.
+        self.harness.run_steps(2);
         self.harness.get_by_role_and_label(role, name).click();
         self.harness.run_steps(2);
     }
