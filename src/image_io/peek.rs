@@ -42,10 +42,9 @@ pub fn peek(path: &Path) -> Option<(u32, u32)> {
     size_is_sane(width, height).then_some((width, height))
 }
 
-/// About how many bytes decoding the file takes at a time, as its headers tell: the file, its samples, and its
-/// values as f32; `None` where they do not.
-pub fn decoding_bytes(path: &Path) -> Option<u64> {
-    let (width, height) = peek(path)?;
+/// About how many bytes decoding the file of this size takes at a time, as its headers tell: the file, its samples,
+/// and its values as f32; `None` where it cannot be read.
+pub fn decoding_bytes(path: &Path, (width, height): (u32, u32)) -> Option<u64> {
     let per_pixel = match decoder(path) {
         Some(mut decoder) => {
             let colour = decoder.color_type();

@@ -25,7 +25,7 @@ pub fn check_memory(input: &Path, limit: Option<u64>, wait: &dyn Fn()) -> Result
     let Some((width, height)) = peek(input).filter(|&size| !is_small(size)) else {
         return Ok(());
     };
-    let Some(needed) = decoding_bytes(input) else {
+    let Some(needed) = decoding_bytes(input, (width, height)) else {
         return Ok(());
     };
     let mut left = memory_budget(limit);

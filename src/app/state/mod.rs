@@ -291,11 +291,11 @@ impl State {
         self.selecting = None;
         self.look.wants_whole = false;
         self.history.unpin();
-        let before = self.input.as_ref().map(|before| (before, before.rgb.width));
-        match before.filter(|(before, _)| before.place == input.place) {
+        let before = self.input.as_ref();
+        match before.filter(|before| before.place == input.place) {
             // The same picture, reduced otherwise: the same place of it.
-            Some((_, width)) => {
-                let ratio = input.rgb.width as f64 / width as f64;
+            Some(before) => {
+                let ratio = input.rgb.width as f64 / before.rgb.width as f64;
                 self.view = self.view.scaled(ratio);
                 self.region = self.region.map(|region| scaled(region, ratio));
             }

@@ -88,13 +88,9 @@ impl Source {
             Source::Enlarged(input, filter) => {
                 let [width, height] = input.size();
                 let at = [across.start, down.start].map(|start| (start << level) as isize);
-                let mut size = [across.len(), down.len()].map(|side| side << level);
-                let mut part = enlarge_x4_part(input.pixels(), width, height, *filter, at, size);
-                for _ in 0..level {
-                    part = halved(&part, size[0], size[1]);
-                    size = size.map(|side| side / 2);
-                }
-                part
+                let size = [across.len(), down.len()].map(|side| side << level);
+                let part = enlarge_x4_part(input.pixels(), width, height, *filter, at, size);
+                halved_times(part, size, level)
             }
             Source::Difference { of, from, at, gain } => {
                 // Pictures that were reduced first hardly differ any more.
@@ -105,18 +101,14 @@ impl Source {
                     .map(|(range, side)| range.start << by..(range.end << by).min(side));
                 let left = (at[0] >> finer) + across.start;
                 let top = (at[1] >> finer) + down.start;
-                let mut size = [across.len(), down.len()];
+                let size = [across.len(), down.len()];
                 let other = from.pixels(finer, left as isize, top as isize, size[0], size[1]);
-                let mut part: Vec<[u8; 4]> = cut(of, finer, across, down)
+                let part = cut(of, finer, across, down)
                     .into_iter()
                     .zip(other)
                     .map(|(one, other)| difference(one, other, *gain))
                     .collect();
-                for _ in 0..by {
-                    part = halved(&part, size[0], size[1]);
-                    size = size.map(|side| side.div_ceil(2));
-                }
-                part
+                halved_times(part, size, by)
             }
         }
     }
@@ -177,6 +169,15 @@ fn cut(raster: &Raster, level: usize, across: Range<usize>, down: Range<usize>) 
         part.extend_from_slice(&row[across.clone()]);
     }
     part
+}
+
+/// Pixels of this size, halved so many times.
+fn halved_times(mut pixels: Vec<[u8; 4]>, mut size: [usize; 2], times: usize) -> Vec<[u8; 4]> {
+    for _ in 0..times {
+        pixels = halved(&pixels, size[0], size[1]);
+        size = size.map(|side| side.div_ceil(2));
+    }
+    pixels
 }
 
 fn difference(one: [u8; 4], other: [u8; 4], gain: f32) -> [u8; 4] {
