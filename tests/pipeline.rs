@@ -439,19 +439,18 @@ fn a_preview_shows_no_raster_of_blocks() {
     let [_, _, height, width] = preview.dims();
     let values = common::read(preview);
     // How far neighbours lie apart, by where in a block of four the left or upper one stands.
-    let mut steps = [[0.0; 2]; 4];
+    let mut steps = [[0.0; 4]; 2];
     for (i, value) in values.iter().enumerate() {
         let (y, x) = (i / width % height, i % width);
         if x + 1 < width {
-            steps[x % 4][0] += (value - values[i + 1]).abs();
+            steps[0][x % 4] += (value - values[i + 1]).abs();
         }
         if y + 1 < height {
-            steps[y % 4][1] += (value - values[i + width]).abs();
+            steps[1][y % 4] += (value - values[i + width]).abs();
         }
     }
-    for along in 0..2 {
-        let within = (0..3).map(|place| steps[place][along]).sum::<f32>() / 3.0;
-        let ratio = steps[3][along] / within;
+    for [a, b, c, seam] in steps {
+        let ratio: f32 = 3.0 * seam / (a + b + c);
         // Without softened seams it is above 1.5; in photographs it is 1.
         assert!(
             (0.7..1.3).contains(&ratio),
