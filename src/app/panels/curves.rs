@@ -2,7 +2,7 @@
 //! steered. Pointing at a step shows the picture as it was then.
 
 use eframe::egui::{self, Ui};
-use egui_plot::{Line, Plot, PlotPoints, Points, VLine};
+use egui_plot::{AxisHints, Line, Plot, PlotPoints, Points, VLine};
 
 use crate::app::actions::Action;
 use crate::app::state::State;
@@ -66,7 +66,7 @@ pub fn show(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
         .allow_scroll(false)
         .allow_drag(false)
         .allow_boxed_zoom(false)
-        .x_axis_label("step")
+        .custom_x_axes(vec![step_axis()])
         .y_axis_min_width(28.0);
     ui.horizontal(|ui| {
         for (name, color) in [
@@ -146,4 +146,15 @@ pub fn show(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
     } else {
         ui.weak("point at a step to see the picture as it was then");
     }
+}
+
+/// Numbers of steps, as long as there is room for them: plots would let them fade at five steps already.
+fn step_axis() -> AxisHints<'static> {
+    AxisHints::new_x()
+        .label("step")
+        .label_spacing(14.0..=24.0)
+        .formatter(|mark, _| match mark.value.fract() {
+            0.0 => mark.value.to_string(),
+            _ => String::new(),
+        })
 }
