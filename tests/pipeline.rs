@@ -451,7 +451,7 @@ fn a_preview_shows_no_raster_of_blocks() {
     }
     for [a, b, c, seam] in steps {
         let ratio: f32 = 3.0 * seam / (a + b + c);
-        // Without softened seams it is 1.6 across and 1.5 down; in photographs it is 1.
+        // Without softened seams it is 1.5 across and 1.6 down; in photographs it is 1.
         assert!(
             (0.7..1.3).contains(&ratio),
             "steps at seams are {ratio} times those within"

@@ -26,32 +26,33 @@ pub fn apply(map: &PreviewMap, latents: Tensor<4>) -> Tensor<4> {
     let bias = Tensor::<1>::from_data(TensorData::new(map.bias.clone(), [outputs]), &device);
     let flat: Tensor<3> = latents.reshape([n, channels, height * width]);
     let blocks: Tensor<3> = weight.unsqueeze::<3>().matmul(flat) + bias.reshape([1, outputs, 1]);
+    let blocks = blocks.reshape([n, 3, SCALE, SCALE, height, width]);
     // pixel_shuffle
-    let picture = blocks
-        .reshape([n, 3, SCALE, SCALE, height, width])
+    soften(soften(blocks, 2, 4), 3, 5)
         .permute([0, 1, 4, 2, 5, 3])
-        .reshape([n, 3, height * SCALE, width * SCALE]);
-    soften(soften(picture, 2), 3)
+        .reshape([n, 3, height * SCALE, width * SCALE])
 }
 
-/// Mixes pixels on both sides of the seams between blocks along `dim`.
-fn soften(picture: Tensor<4>, dim: usize) -> Tensor<4> {
-    let size = picture.dims()[dim];
-    let part = |from, count| picture.clone().narrow(dim, from, count);
-    // Each pixel's neighbours; edges are repeated.
-    let before = Tensor::cat(vec![part(0, 1), part(0, size - 1)], dim);
-    let after = Tensor::cat(vec![part(1, size - 1), part(size - 1, 1)], dim);
-    let mut shape = [1; 4];
-    shape[dim] = size;
-    let share = |place: usize| {
-        let shares: Vec<f32> = (0..size)
-            .map(|i| if i % SCALE == place { ACROSS } else { 0.0 })
-            .collect();
-        Tensor::<4>::from_data(TensorData::new(shares, shape), &picture.device())
-    };
-    picture.clone()
-        + (before - picture.clone()) * share(0)
-        + (after - picture.clone()) * share(SCALE - 1)
+/// Mixes the first and last pixels of `blocks`, which lie along `inside`, with those across the seams to the
+/// blocks beside, which lie along `beside`.
+fn soften(blocks: Tensor<6>, inside: usize, beside: usize) -> Tensor<6> {
+    let count = blocks.dims()[beside];
+    if count == 1 {
+        return blocks;
+    }
+    let pixels = |from, count| blocks.clone().narrow(inside, from, count);
+    let (first, last) = (pixels(0, 1), pixels(SCALE - 1, 1));
+    let part = |of: &Tensor<6>, from, count| of.clone().narrow(beside, from, count);
+    // Beyond the picture's edges lies nothing else than there.
+    let before = vec![part(&first, 0, 1), part(&last, 0, count - 1)];
+    let after = vec![part(&first, 1, count - 1), part(&last, count - 1, 1)];
+    let mixed = |own: Tensor<6>, across| own.clone() + (Tensor::cat(across, beside) - own) * ACROSS;
+    let softened = vec![
+        mixed(first, before),
+        pixels(1, SCALE - 2),
+        mixed(last, after),
+    ];
+    Tensor::cat(softened, inside)
 }
 
 /// Fits the map by ridge regression from the encoder's latents of a synthetic picture.
